@@ -1,0 +1,1 @@
+"""The formats of hakobu: frozen values with a JSON border, and pure arithmetic over them."""

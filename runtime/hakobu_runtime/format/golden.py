@@ -1,0 +1,47 @@
+"""Golden rows: inputs with the outputs that the trained model gave, replayed wherever the bundle lands."""
+
+from typing import Literal
+
+from hakobu_runtime.errors import FormatError
+from hakobu_runtime.format.codec import Value
+
+SCHEMA = "hakobu.golden/1"
+
+Cell = bool | int | float | str | None
+
+
+class Tolerance(Value, frozen=True):
+    """How far a number may lie from the expected one: `absolute + relative * |expected|`."""
+
+    absolute: float = 1e-5
+    relative: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.absolute < 1 and 0 <= self.relative < 1):
+            raise FormatError(f"tolerances must lie in 0..1, unlike {self.absolute} and {self.relative}")
+
+    def allows(self, expected: float) -> float:
+        """Return the largest difference allowed from `expected`."""
+        return self.absolute + self.relative * abs(expected)
+
+
+class Golden(Value, frozen=True):
+    """Rows by column, what the trained model predicts for each, and the verdict that each must get."""
+
+    schema: Literal["hakobu.golden/1"]
+    columns: dict[str, tuple[Cell, ...]]
+    predictions: tuple[bool | int | float | str | None, ...]
+    """The class or the value; None for a rejected row."""
+    probabilities: tuple[tuple[float, ...] | None, ...]
+    """A row of probabilities each, or None where there are none."""
+    verdicts: tuple[str, ...]
+    tolerance: Tolerance
+
+    def __post_init__(self) -> None:
+        rows = len(self.verdicts)
+        lengths = {len(cells) for cells in self.columns.values()} | {len(self.predictions), len(self.probabilities)}
+        if lengths != {rows}:
+            raise FormatError("golden columns, predictions, probabilities and verdicts must be of one length")
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
