@@ -6,7 +6,19 @@ executable) imports this package before onnxruntime, so this is the one place th
 """
 
 import os
+from typing import Any
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `load` when it is first asked for: a command that needs no model starts without it."""
+    if name == "load":
+        from hakobu_runtime.device.load import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

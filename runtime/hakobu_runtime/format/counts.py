@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.histogram import Counts
 
 LATENCY_EDGES_US = (3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0, 1_000_000.0)
@@ -27,9 +28,12 @@ class WindowCounts:
     latency: Counts = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_US) + 1, dtype=np.int64))
 
     def add(self, other: WindowCounts) -> None:
-        """Sum the counts of `other` into these."""
+        """Sum the counts of `other` into these; raise FormatError, and then these are spoilt, where they cannot be.
+
+        That is: counts over other slots, or a sum beyond int64, which would come out negative without a word.
+        """
         self.rows += other.rows
-        self.latency = self.latency + other.latency
+        self.latency = _sum("latency", self.latency, other.latency)
         _add_numbers(self.verdicts, other.verdicts)
         _add_arrays(self.features, other.features)
         _add_arrays(self.outputs, other.outputs)
@@ -44,4 +48,13 @@ def _add_numbers(into: dict[str, int], more: Mapping[str, int]) -> None:
 
 def _add_arrays(into: dict[str, Counts], more: Mapping[str, Counts]) -> None:
     for key, counts in more.items():
-        into[key] = into[key] + counts if key in into else counts.copy()
+        into[key] = _sum(key, into[key], counts) if key in into else counts.copy()
+
+
+def _sum(name: str, one: Counts, other: Counts) -> Counts:
+    if one.shape != other.shape:
+        raise FormatError(f"{name}: {other.size} counts cannot be added to {one.size}")
+    found = one + other
+    if (found < one).any():  # counts are never negative, so a smaller sum has wrapped
+        raise FormatError(f"{name}: the sum of the counts passes 2^63 - 1")
+    return found

@@ -1,11 +1,11 @@
 """Golden rows: inputs with the outputs that the trained model gave, replayed wherever the bundle lands."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import Value
 
-SCHEMA = "hakobu.golden/1"
+SCHEMA: Final = "hakobu.golden/1"
 
 Cell = bool | int | float | str | None
 

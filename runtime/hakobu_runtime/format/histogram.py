@@ -45,8 +45,12 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
     def labels(self) -> tuple[str, ...]:
         """Name each slot, in order, in words for a person."""
-        inner = (f"{low:.6g} to {high:.6g}" for low, high in pairwise(self.edges))
-        return (f"below {self.edges[0]:.6g}", *inner, f"above {self.edges[-1]:.6g}", "missing", "not a value")
+        texts = [number_text(edge) for edge in self.edges]
+        inner = (low if low == high else f"{low} to {high}" for low, high in pairwise(texts))
+        # The last edge of learned bins is the next number after the largest: 6 after the whole number 5, but 60.8 as it
+        # is written after 60.8. So "above 6" would be wrong, and "60.8 or more" too.
+        top = f"{texts[-1]} or more" if self.edges[-1].is_integer() else f"above {texts[-1]}"
+        return (f"below {texts[0]}", *inner, top, "missing", "not a value")
 
     def slots(self, values: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the slot of each of `values`, shape (n,), compared in their own dtype; NaN is missing."""
@@ -106,6 +110,11 @@ class CategoryBins(Value, frozen=True, tag="categories", tag_field="of"):
 
 
 Bins = NumberBins | CategoryBins
+
+
+def number_text(edge: float) -> str:
+    """Return an edge for a person: 6 significant digits, but every digit of a large number, such as a time in seconds."""
+    return f"{edge:.0f}" if 1e6 <= abs(edge) < 1e15 else f"{edge:.6g}"
 
 
 def as_counts(values: Sequence[int], bins: Bins) -> Counts:

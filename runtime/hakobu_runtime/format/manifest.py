@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,7 +11,7 @@ from hakobu_runtime.format.codec import Value, decode
 from hakobu_runtime.format.feature import Baseline, Feature, Kind
 from hakobu_runtime.format.window import Span
 
-SCHEMA = "hakobu.manifest/1"
+SCHEMA: Final = "hakobu.manifest/1"
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9a-z.]{1,32})?")
 

@@ -1,13 +1,13 @@
 """The cumulative counts of one device, model and window: all that ever leaves a device."""
 
 import re
-from typing import Literal
+from typing import Final, Literal
 
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.window import Window
 
-SCHEMA = "hakobu.tally/1"
+SCHEMA: Final = "hakobu.tally/1"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 2**63 - 1
 

@@ -1,11 +1,11 @@
 """Gates: the checks that a build had to pass, as they were judged."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from hakobu_runtime.format.codec import Value
 
-SCHEMA = "hakobu.validation/1"
+SCHEMA: Final = "hakobu.validation/1"
 
 
 class Outcome(StrEnum):

@@ -50,6 +50,7 @@ class Window(Value, frozen=True, order=True):
 
 _UNITS = {Span.HOUR: "h", Span.DAY: "D", Span.MONTH: "M"}
 _PATTERNS = {Span.HOUR: "%Y-%m-%dT%H", Span.DAY: "%Y-%m-%d", Span.MONTH: "%Y-%m"}
+_LENGTHS = {Span.HOUR: 13, Span.DAY: 10, Span.WEEK: 8, Span.MONTH: 7}
 
 
 def start_text(moment: datetime, span: Span) -> str:
@@ -57,11 +58,14 @@ def start_text(moment: datetime, span: Span) -> str:
     if span is Span.WEEK:
         year, week, _ = moment.isocalendar()
         return f"{year:04d}-W{week:02d}"
-    return moment.strftime(_PATTERNS[span])
+    # Not strftime: whether it pads a year before 1000 depends on the platform.
+    return moment.replace(tzinfo=None).isoformat(timespec="hours")[: _LENGTHS[span]]
 
 
 def parse_start(text: str, span: Span) -> datetime:
     """Return the first moment of the window of `span` that `text` names; ValueError when it names none."""
+    if len(text) != _LENGTHS[span]:
+        raise ValueError(f"{text!r} is not {_LENGTHS[span]} characters long")
     if span is Span.WEEK:
         year, _, week = text.partition("-W")
         day = date.fromisocalendar(int(year), int(week), 1)

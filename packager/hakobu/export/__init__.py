@@ -1,0 +1,1 @@
+"""Export: a fitted estimator becomes ONNX bytes that compute the same."""

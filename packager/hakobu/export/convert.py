@@ -1,0 +1,135 @@
+"""From a fitted scikit-learn estimator to ONNX bytes: two packed inputs, the same bytes every time."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from hakobu.export.trees import lower_thresholds
+from hakobu_runtime.errors import ProjectError
+from hakobu_runtime.format.feature import Input
+from hakobu_runtime.format.manifest import Dtype, Tensors
+
+OPSETS = {"": 21, "ai.onnx.ml": 3}
+"""Pinned: the exporter's default breaks IsolationForest, and a low opset runs on older runtimes too."""
+
+IR_VERSION = 10
+
+
+def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[bytes, Tensors]:
+    """Return `estimator`, fitted on a frame with a column for each of `inputs`, as ONNX with its tensors.
+
+    Raises ProjectError naming the part that cannot be converted.
+    """
+    model = _convert(estimator, inputs, classifier)
+    lower_thresholds(model, estimator)
+    numbers = [wish.name for wish in inputs if not wish.is_category]
+    strings = [wish.name for wish in inputs if wish.is_category]
+    _pack_inputs(model, "numbers", numbers, TensorProto.FLOAT)
+    _pack_inputs(model, "strings", strings, TensorProto.STRING)
+    tensors = _name_outputs(model, classifier)
+    tensors = Tensors(
+        "numbers" if numbers else None,
+        "strings" if strings else None,
+        tensors.label,
+        tensors.probabilities,
+        tensors.value,
+    )
+    _normalise(model)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True), tensors
+
+
+def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> ModelProto:
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    types = [
+        (wish.name, StringTensorType([None, 1]) if wish.is_category else FloatTensorType([None, 1])) for wish in inputs
+    ]
+    options = {id(estimator): {"zipmap": False}} if classifier else None
+    logging.getLogger("skl2onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return convert_sklearn(estimator, initial_types=types, target_opset=OPSETS, options=options, name="hakobu")
+    except Exception as error:
+        words = " ".join(str(error).split())[:400]
+        raise ProjectError(
+            f"{type(estimator).__name__} cannot be exported to ONNX: {words}\n"
+            "remedy: replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, "
+            "linear models, trees, forests and gradient boosting have)"
+        ) from error
+
+
+def _pack_inputs(model: ModelProto, matrix: str, names: Sequence[str], kind: int) -> None:
+    """Replace one input a column by one matrix: a Concat of columns becomes a Gather, exact and cheap."""
+    graph = model.graph
+    place = {name: index for index, name in enumerate(names)}
+    for value in [value for value in graph.input if value.name in place]:
+        graph.input.remove(value)
+    if not names:
+        return
+    graph.input.append(helper.make_tensor_value_info(matrix, kind, [None, len(names)]))
+    heads: list[NodeProto] = []
+    for node in list(graph.node):
+        if node.op_type == "Concat" and all(name in place for name in node.input):
+            heads.append(_gather(graph, matrix, [place[name] for name in node.input], node.output[0]))
+            graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    heads += [_gather(graph, matrix, [place[name]], name) for name in names if name in used]
+    for node in reversed(heads):
+        graph.node.insert(0, node)
+
+
+def _gather(graph: Any, matrix: str, columns: list[int], output: str) -> NodeProto:
+    indices = f"{output}_columns"
+    graph.initializer.append(numpy_helper.from_array(np.array(columns, dtype=np.int64), indices))
+    return helper.make_node("Gather", [matrix, indices], [output], name=f"{output}_gather", axis=1)
+
+
+def _name_outputs(model: ModelProto, classifier: bool) -> Tensors:
+    """Give the outputs the names that the manifest states."""
+    found = [value.name for value in model.graph.output]
+    if classifier:
+        wished = dict(zip(found, ("label", "probabilities"), strict=False))
+    else:
+        wished = {found[0]: "value"}
+    for node in model.graph.node:
+        node.input[:] = [wished.get(name, name) for name in node.input]
+        node.output[:] = [wished.get(name, name) for name in node.output]
+    for value in model.graph.output:
+        value.name = wished.get(value.name, value.name)
+    names = set(wished.values())
+    return Tensors(
+        None,
+        None,
+        label="label" if "label" in names else None,
+        probabilities="probabilities" if "probabilities" in names else None,
+        value="value" if "value" in names else None,
+    )
+
+
+def _normalise(model: ModelProto) -> None:
+    """Take out what differs between runs and machines, or tells of them."""
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version, model.domain, model.doc_string = "hakobu", "", "", ""
+    model.model_version = 0
+    del model.metadata_props[:]
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    del model.opset_import[:]
+    used = {node.domain for node in model.graph.node} | {""}
+    model.opset_import.extend(helper.make_opsetid(domain, versions[domain]) for domain in sorted(used))
+    model.graph.name, model.graph.doc_string = "hakobu", ""
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+
+
+DTYPE = Dtype.FLOAT32
+"""Models are trained on the very float32 numbers that the device will feed them."""

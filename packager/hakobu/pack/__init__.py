@@ -1,0 +1,1 @@
+"""Packing: from a project to one signed bundle."""

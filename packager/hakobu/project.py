@@ -1,0 +1,244 @@
+"""A project: `hakobu.toml`, read strictly, and the folder around it."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from hakobu_runtime.errors import FormatError, ProjectError
+from hakobu_runtime.format.feature import Input, Kind, Part, Policy
+from hakobu_runtime.format.golden import Tolerance
+from hakobu_runtime.format.manifest import NAME, VERSION, Monitor, WindowBy
+from hakobu_runtime.format.window import Span
+
+FILE = "hakobu.toml"
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of `hakobu.toml`."""
+
+
+class Task(StrEnum):
+    """What the model predicts."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class ModelTable(Table, frozen=True):
+    """`[model]`: the model's name and how it is trained."""
+
+    name: str
+    version: str
+    task: Task
+    pipeline: str = "pipeline:build"
+    description: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r} must be 1 to 64 of a-z, 0-9 and inner hyphens")
+        if not VERSION.fullmatch(self.version):
+            raise ValueError(f"version {self.version!r} must be written like 1.2.3 or 1.2.3-rc.1")
+        module, colon, function = self.pipeline.partition(":")
+        if not colon or not module.replace(".", "_").isidentifier() or not function.isidentifier():
+            raise ValueError(f"pipeline {self.pipeline!r} must be written like 'module:function'")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed {self.seed} must lie between 0 and 2^32 - 1")
+
+
+class DataTable(Table, frozen=True):
+    """`[data]`: the table to learn from."""
+
+    path: str
+    target: str
+    time: str | None = None
+    time_format: str | None = None
+    group: str | None = None
+    id: tuple[str, ...] = ()
+    holdout: float = 0.2
+    missing: tuple[str, ...] = ()
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.holdout <= 0.5:
+            raise ValueError(f"holdout {self.holdout} must lie between 0.05 and 0.5")
+
+
+class FeatureTable(Table, frozen=True):
+    """`[features.NAME]`: one column that the model learns from."""
+
+    kind: Literal["number", "integer", "boolean", "category", "date"]
+    policy: Policy = Policy.WARN
+    range: tuple[float, float] | None = None
+    parts: tuple[Part, ...] = ()
+    format: str | None = None
+    unit: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.kind == "date") != bool(self.parts):
+            raise ValueError("a date needs parts, like ['month', 'day_of_week'], and nothing else has them")
+        if self.kind == "category" and (self.range is not None or self.policy is Policy.CLIP):
+            raise ValueError("a category has no range and cannot be clipped; use policy reject, warn or missing")
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise ValueError(f"range {list(self.range)} is empty: the first number must not exceed the second")
+
+
+class GatesTable(Table, frozen=True):
+    """`[gates]`: what a build must pass."""
+
+    metrics: dict[str, str] = {}
+    """scikit-learn's scorer -> rule, like `roc_auc = ">= 0.65"`, judged on the hold-out."""
+    overfit_gap: float = 0.1
+    """How much better the main metric may be on the training rows, in its own unit (relative for a regression)."""
+    dummy_margin: float = 0.02
+    """How much better than a guess that ignores the inputs, in the main metric's own unit."""
+    missing_rate: float = 0.95
+    parity: Tolerance = Tolerance()
+
+
+class KeysTable(Table, frozen=True):
+    """`[keys]`: what the bundle is signed with."""
+
+    release: str = "keys/release.pem"
+
+
+class MonitorTable(Table, frozen=True):
+    """`[monitor]`: how the device counts."""
+
+    span: Span = Span.DAY
+    window_by: WindowBy | None = None
+
+
+class ProjectFile(Table, frozen=True):
+    """All of `hakobu.toml`."""
+
+    model: ModelTable
+    data: DataTable
+    features: dict[str, FeatureTable]
+    gates: GatesTable = GatesTable()
+    monitor: MonitorTable = MonitorTable()
+    keys: KeysTable = KeysTable()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project that was read and is in order."""
+
+    root: Path
+    file: ProjectFile
+    source: bytes
+    """The text of `hakobu.toml`."""
+
+    @property
+    def data_path(self) -> Path:
+        """Where the training table stands."""
+        return self.root / self.file.data.path
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of the model, in the order of `hakobu.toml`; a date gives one for each of its parts."""
+        return tuple(wish for name, table in self.file.features.items() for wish in _inputs(name, table))
+
+    @property
+    def monitor(self) -> Monitor:
+        """How the device counts: by the row's own time where the data names a time column, unless told otherwise."""
+        default = WindowBy.ROW if self.file.data.time else WindowBy.ARRIVAL
+        return Monitor(self.file.monitor.span, self.file.monitor.window_by or default)
+
+    @property
+    def bundle_path(self) -> Path:
+        """Where the built bundle goes."""
+        return self.root / "dist" / f"{self.file.model.name}-{self.file.model.version}.hako"
+
+    def table_of(self, wish: Input) -> FeatureTable:
+        """Return what `hakobu.toml` says of the column of `wish`."""
+        return self.file.features[wish.column]
+
+
+def read_project(folder: Path) -> Project:
+    """Read `folder/hakobu.toml`; raise ProjectError naming the key, the value, the rule, and the nearest known key."""
+    path = folder / FILE if folder.is_dir() else folder
+    try:
+        source = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ProjectError(
+            f"{path}: not found; run this in a project's folder, or make one with 'hakobu new DIR --from data.csv'"
+        ) from error
+    except OSError as error:
+        raise ProjectError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        raw = tomllib.loads(source.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: is not valid TOML: {error}") from error
+    unknown = next(_unknown_keys(raw, ProjectFile, ""), None)
+    if unknown is not None:
+        raise ProjectError(f"{path}: {unknown}")
+    try:
+        file = msgspec.convert(raw, ProjectFile)
+        Monitor(file.monitor.span)
+        project = Project(path.parent, file, source)
+        _check_columns(project)
+    except msgspec.ValidationError as error:
+        raise ProjectError(f"{path}: {_place(str(error))}") from error
+    except (FormatError, ValueError) as error:
+        raise ProjectError(f"{path}: {error}") from error
+    return project
+
+
+def _check_columns(project: Project) -> None:
+    data, features = project.file.data, project.file.features
+    if not features:
+        raise ValueError("[features] is empty: name at least one column to learn from")
+    if data.target in features:
+        raise ValueError(f"the target '{data.target}' cannot be a feature as well: remove [features.{data.target}]")
+    names = [wish.name for wish in project.inputs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ValueError(f"two features would be called '{twice}': rename a column or leave out a part")
+
+
+def _inputs(name: str, table: FeatureTable) -> Iterator[Input]:
+    if table.kind == "date":
+        for part in table.parts:
+            kind = Kind.NUMBER if part is Part.ELAPSED_DAYS else Kind.INTEGER
+            yield Input(name=f"{name}.{part}", kind=kind, column=name, part=part, format=table.format)
+    else:
+        yield Input(name=name, kind=Kind(table.kind), column=name)
+
+
+def _unknown_keys(raw: Any, kind: Any, path: str) -> Iterator[str]:
+    """Yield a sentence for each key of `raw` that `kind` does not know."""
+    if not isinstance(raw, dict):
+        return
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        for key, value in raw.items():
+            if key not in fields:
+                yield _unknown(f"{path}{key}", key, list(fields), path)
+            else:
+                yield from _unknown_keys(value, fields[key], f"{path}{key}.")
+    elif get_args(kind) and get_args(kind)[-1] is FeatureTable:
+        for key, value in raw.items():
+            yield from _unknown_keys(value, FeatureTable, f"{path}{key}.")
+
+
+def _unknown(place: str, key: str, known: list[str], path: str) -> str:
+    near = get_close_matches(key, known, n=1, cutoff=0.5)
+    where = f" in [{path[:-1]}]" if path else ""
+    hint = f"did you mean '{near[0]}'?" if near else f"known{where} are: {', '.join(known)}"
+    return f"unknown key '{place}'; {hint}"
+
+
+def _place(message: str) -> str:
+    """Turn msgspec's `... - at `$.a.b`` into words that start with the key."""
+    words, _, place = message.partition(" - at `$")
+    key = place.rstrip("`").lstrip(".")
+    return f"[{key}]: {words}" if key else words

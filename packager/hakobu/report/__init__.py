@@ -1,0 +1,1 @@
+"""What was built and what was seen, in words, tables and pictures."""

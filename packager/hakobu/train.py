@@ -1,0 +1,150 @@
+"""Splitting off the hold-out, and fitting the builder's pipeline."""
+
+import importlib.util
+import random
+import sys
+import traceback
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+from hakobu.project import Project, Task
+from hakobu.table import Table, frame_of
+from hakobu_runtime.errors import ProjectError
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which rows a model learns from, and which judge it."""
+
+    train: NDArray[np.int64]
+    holdout: NDArray[np.int64]
+    how: str
+    """In words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted pipeline with the rows that it learned from and those that it never saw."""
+
+    estimator: Any
+    X_train: pd.DataFrame
+    y_train: NDArray[Any]
+    X_holdout: pd.DataFrame
+    y_holdout: NDArray[Any]
+    split: Split
+
+
+def split_rows(table: Table, project: Project) -> Split:
+    """Split by time where a time column is named, by whole groups where a group is, else at random (stratified)."""
+    data, seed = project.file.data, project.file.model.seed
+    rows = np.arange(len(table))
+    share = f"{data.holdout:.0%}"
+    if table.times is not None and table.groups is not None:
+        train, holdout = _late(_first_times(table.times, table.groups), data.holdout)
+        how = f"the {share} of rows in the groups of '{data.group}' that came last"
+    elif table.times is not None:
+        train, holdout = _late(table.times, data.holdout)
+        how = f"the last {share} of rows by '{data.time}'"
+    elif table.groups is not None:
+        cut = GroupShuffleSplit(n_splits=1, test_size=data.holdout, random_state=seed)
+        train, holdout = next(cut.split(rows, groups=table.groups))
+        how = f"whole groups of '{data.group}', {share} of them, at random"
+    else:
+        stratify = table.targets if project.file.model.task is Task.CLASSIFICATION else None
+        train, holdout = train_test_split(rows, test_size=data.holdout, random_state=seed, stratify=stratify)
+        how = f"{share} of rows at random"
+    if len(train) == 0 or len(holdout) == 0:
+        raise ProjectError(f"the hold-out cannot be split off: {how} leaves {len(train)} rows to learn from")
+    return Split(np.sort(train), np.sort(holdout), how)
+
+
+def _late(times: NDArray[np.datetime64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut at the time that leaves about `share` of the rows behind it; rows of one time stay together."""
+    cut = np.sort(times)[int(len(times) * (1 - share))]
+    return np.flatnonzero(times < cut), np.flatnonzero(times >= cut)
+
+
+def _first_times(times: NDArray[np.datetime64], groups: NDArray[np.object_]) -> NDArray[np.datetime64]:
+    """Return for each row the first time of its group."""
+    _, inverse = np.unique(groups.astype(str), return_inverse=True)
+    first = np.full(inverse.max() + 1, np.datetime64("9999-12-31", "s"))
+    np.minimum.at(first, inverse, times)
+    found: NDArray[np.datetime64] = first[inverse]
+    return found
+
+
+def train(table: Table, split: Split, project: Project) -> Trained:
+    """Fit the project's pipeline on the training rows; raise ProjectError where the pipeline's own code fails."""
+    frame = frame_of(table.block, project.inputs)
+    pick = [frame.iloc[rows].reset_index(drop=True) for rows in (split.train, split.holdout)]
+    targets = [table.targets[rows] for rows in (split.train, split.holdout)]
+    estimator = _make(project)
+    seed = project.file.model.seed
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.fit(pick[0], targets[0])
+    except Exception as error:
+        raise ProjectError(f"the pipeline cannot be fitted: {_told(error, project.root)}") from error
+    return Trained(estimator, pick[0], targets[0], pick[1], targets[1], split)
+
+
+def pipeline_path(project: Project) -> Path:
+    """Return the file of the pipeline's module; raise ProjectError when it is not there."""
+    module = project.file.model.pipeline.partition(":")[0]
+    path = project.root.joinpath(*module.split(".")).with_suffix(".py")
+    if not path.is_file():
+        raise ProjectError(f"{path}: not found; [model] pipeline = '{project.file.model.pipeline}' names it")
+    return path
+
+
+def _make(project: Project) -> Any:
+    """Call the pipeline's function and return the unfitted estimator."""
+    path, function = pipeline_path(project), project.file.model.pipeline.partition(":")[2]
+    try:
+        build = getattr(_load(path, project.root), function, None)
+        if not callable(build):
+            raise ProjectError(f"{path}: has no function '{function}'; [model] pipeline names it")
+        estimator = build()
+    except ProjectError:
+        raise
+    except Exception as error:
+        raise ProjectError(f"the pipeline cannot be made: {_told(error, project.root)}") from error
+    needed = "predict" if hasattr(estimator, "fit") else "fit"
+    if not hasattr(estimator, needed):
+        raise ProjectError(
+            f"{path}: {function}() returned {type(estimator).__name__}, which has no {needed}(); "
+            "return a scikit-learn pipeline or estimator"
+        )
+    return estimator
+
+
+def _load(path: Path, root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"hakobu_project_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ProjectError(f"{path}: cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(root))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(root))
+    return module
+
+
+def _told(error: Exception, root: Path) -> str:
+    """Return the error in one line, with the last place in the project's own files that led to it."""
+    places = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(root.resolve())]
+    where = f" ({Path(places[-1].filename).name}, line {places[-1].lineno})" if places else ""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:400]}{where}"

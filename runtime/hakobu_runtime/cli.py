@@ -1,0 +1,176 @@
+"""The command `hakobu-run`: everything that a device does, with no network and no scikit-learn.
+
+Commands import what they need when they run, so that `--version` and `--help` answer at once.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from hakobu_runtime import __version__
+from hakobu_runtime.console.progress import Progress
+from hakobu_runtime.console.shell import Group, reading, show_json
+from hakobu_runtime.console.table import table
+from hakobu_runtime.errors import FINDING, InputError
+
+PATH = click.Path(path_type=Path)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+MODEL = click.option("--model", help="The model, when several are installed.")
+
+
+@click.group(cls=Group, name="hakobu-run", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hakobu-run")
+@click.option("--state", type=PATH, envvar="HAKOBU_STATE", help="Folder of keys, bundles and counts (HAKOBU_STATE).")
+@click.pass_context
+def main(context: click.Context, state: Path | None) -> None:
+    """Score signed bundles offline, check every cell, and keep counts for drift."""
+    context.obj = state
+
+
+@main.group()
+def trust() -> None:
+    """The public keys whose bundles this device takes."""
+
+
+@trust.command("add")
+@click.argument("key", type=PATH)
+@click.option("--model", "models", multiple=True, help="Take only this model from the key; may be given again.")
+@click.pass_obj
+def trust_add(folder: Path | None, key: Path, models: tuple[str, ...]) -> None:
+    """Pin the public key in the file KEY."""
+    from hakobu_runtime.device.state import change_keyring, open_state
+    from hakobu_runtime.trust import Pin, PublicKey
+
+    with reading(key):
+        pin = Pin(PublicKey.from_pem(key.read_bytes(), str(key)), models or ("*",))
+    change_keyring(open_state(folder), lambda keyring: keyring.add(pin))
+    click.echo(f"trusted: {pin.key.identity[:16]}… for {', '.join(pin.models).replace('*', 'every model')}")
+
+
+@trust.command("list")
+@JSON
+@click.pass_obj
+def trust_list(folder: Path | None, *, as_json: bool) -> None:
+    """Show the pinned keys."""
+    from hakobu_runtime.device.state import open_state, read_keyring
+
+    pins = read_keyring(open_state(folder)).pins
+    if as_json:
+        keys = [{"identity": pin.key.identity, "models": pin.models} for pin in pins]
+        show_json("hakobu.trust-list/1", keys=keys)
+    elif pins:
+        click.echo(table(["key", "models"], [[pin.key.identity, ", ".join(pin.models)] for pin in pins]))
+    else:
+        click.echo("no key is trusted yet; pin one with 'hakobu-run trust add KEY.pub'")
+
+
+@trust.command("remove")
+@click.argument("identity")
+@click.pass_obj
+def trust_remove(folder: Path | None, identity: str) -> None:
+    """Take back the trust in the key whose IDENTITY (or its beginning) `trust list` shows."""
+    from hakobu_runtime.device.state import change_keyring, open_state
+
+    change_keyring(open_state(folder), lambda keyring: keyring.remove(identity))
+    click.echo(f"no longer trusted: {identity}")
+
+
+@main.command()
+@click.argument("file", type=PATH)
+@JSON
+@click.pass_obj
+def verify(folder: Path | None, file: Path, *, as_json: bool) -> None:
+    """Say whether FILE is whole and signed by a trusted key."""
+    from hakobu_runtime.bundle import open_bundle
+    from hakobu_runtime.device.state import open_state, read_keyring
+
+    bundle = open_bundle(file, read_keyring(open_state(folder)))
+    manifest, key = bundle.manifest, bundle.pin.key.identity
+    if as_json:
+        show_json("hakobu.verify/1", model=manifest.name, version=manifest.version, digest=bundle.digest, key=key)
+    else:
+        click.echo(f"verified: {manifest.name} {manifest.version}, signed by {key[:16]}…, sha256 {bundle.digest}")
+
+
+@main.command()
+@click.argument("file", type=PATH)
+@click.pass_obj
+def install(folder: Path | None, file: Path) -> None:
+    """Verify FILE, try its golden rows on this machine, and score with it from now on."""
+    from hakobu_runtime.device import slots
+    from hakobu_runtime.device.state import open_state
+
+    state = open_state(folder)
+    before = {slot.model: slot.version for slot in slots.active_slots(state)}
+    bundle = slots.install(state, file, datetime.now(UTC))
+    manifest = bundle.manifest
+    former = before.get(manifest.name)
+    replaced = f", in place of {former}" if former and former != manifest.version else ""
+    click.echo(f"installed: {manifest.name} {manifest.version}{replaced}; {len(bundle.golden)} golden rows agree")
+
+
+@main.command()
+@click.argument("source", type=PATH, metavar="IN")
+@click.option(
+    "-o", "--output", "target", type=PATH, required=True, metavar="OUT", help="CSV or JSON lines, by its end."
+)
+@click.option("--bundle", type=PATH, help="Score with this file instead of the installed bundle.")
+@MODEL
+@click.option(
+    "--format", "layout", type=click.Choice(["csv", "jsonl", "parquet"]), help="What IN is, if not by its end."
+)
+@click.option("--delimiter", help="What stands between the fields of a CSV file (a comma).")
+@click.option("--encoding", help="How the text of IN is encoded (UTF-8).")
+@click.option("--strict", is_flag=True, help="End with exit code 6 when any cell broke a rule.")
+@JSON
+@click.pass_obj
+def score(
+    folder: Path | None, /, source: Path, target: Path, *, as_json: bool, strict: bool, **how: str | None
+) -> None:
+    """Score the rows of IN into OUT; the same command after a power cut goes on where it stopped."""
+    from hakobu_runtime.device.score import Asked, score_command
+
+    with Progress("scoring", 1000) as progress:
+        summary = score_command(folder, source, target, Asked(**how), progress.share)  # type: ignore[arg-type]
+    if as_json:
+        show_json("hakobu.score/1", **summary.plain())
+    else:
+        click.echo(summary.words())
+    if strict and summary.rows > summary.verdicts["ok"]:
+        raise InputError(
+            f"{source}: {summary.rows - summary.verdicts['ok']} rows broke a rule, and --strict was asked for"
+        )
+
+
+@main.command()
+@JSON
+@click.pass_obj
+def status(folder: Path | None, *, as_json: bool) -> None:
+    """Show what is installed, trusted and counted here."""
+    from hakobu_runtime.device.state import open_state
+    from hakobu_runtime.device.status import device_status
+
+    found = device_status(open_state(folder))
+    if as_json:
+        show_json("hakobu.status/1", **found.plain())
+    else:
+        click.echo(found.words())
+
+
+@main.command()
+@MODEL
+@click.option("--by", type=click.Choice(["day", "week", "month"]), default="month", help="How long each period is.")
+@JSON
+@click.pass_context
+def drift(context: click.Context, model: str | None, by: str, *, as_json: bool) -> int:
+    """Hold this device's counts against training; needs no network. Exit code 3 says that something has drifted."""
+    from hakobu_runtime.console.drift import drift_table
+    from hakobu_runtime.device.drift import drift_command
+
+    name, periods = drift_command(context.obj, model, by)
+    if as_json:
+        show_json("hakobu.drift/1", model=name, by=by, periods=[period.plain() for period in periods])
+    else:
+        click.echo(drift_table(periods) if periods else f"nothing was scored with {name} yet")
+    return FINDING if any(period.alarm for period in periods) else 0

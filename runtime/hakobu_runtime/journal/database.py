@@ -1,0 +1,144 @@
+"""One SQLite file that several processes write to, with what can go wrong with it in words."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+from hakobu_runtime.errors import StateError
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN}
+
+
+class Database:
+    """An open database; the threads of a program may share it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, tables: Sequence[str], version: int, *, patience: float) -> "Database":
+        """Open the database at `path`, made with `tables` when it is not there; wait `patience` seconds for locks.
+
+        Raises StateError when it cannot be used, or was written by a newer version than `version`.
+        """
+        with _in_words(path):
+            connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+        try:
+            database = cls(path, connection)
+            with _in_words(path):
+                _write_ahead(connection, patience)
+            database._prepare(tables, version)
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Return the rows of one `SELECT`, all as of one moment."""
+        with self._lock, _in_words(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the only writer's place until the block ends; then all it did is on the disk, or none if it raised."""
+        with self._lock, _in_words(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite itself has rolled back after some failures
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def damaged(self, what: str) -> StateError:
+        """Return the error that says that the file is damaged."""
+        return StateError(f"{self.path}: {_damaged(self.path, what)}")
+
+    def _prepare(self, tables: Sequence[str], version: int) -> None:
+        found = self._version()
+        if found > version:
+            raise StateError(
+                f"{self.path}: was written by a newer version of hakobu (format {found}, this one reads {version}): "
+                "update hakobu on this device"
+            )
+        if found == version:
+            return
+        with self.writing() as connection:
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] == version:
+                return  # another process was faster
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StateError(f"{self.path}: is a database of another program; move it away or choose another --state")
+            for table in tables:
+                connection.execute(table)
+            connection.execute(f"PRAGMA user_version = {version:d}")
+
+    def _version(self) -> int:
+        return int(str(self.read("PRAGMA user_version")[0][0]))
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Choose the write-ahead log, and commits that survive a power cut.
+
+    SQLite does not wait for another process that is just choosing the same, so this does.
+    """
+    latest = monotonic() + patience
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY or monotonic() > latest:
+                raise
+            sleep(0.01)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: past the drive's own cache; elsewhere without effect
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors about the file into what is wrong and what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StateError(f"{path}: {_words(path, error)}") from error
+
+
+def _words(path: Path, error: sqlite3.DatabaseError) -> str:
+    code = _code(error)
+    if code in _BUSY:
+        return "another program keeps it locked; wait until that has ended and run the command again"
+    if code in _DAMAGED:
+        return _damaged(path, str(error))
+    if code in _FORBIDDEN:
+        return f"cannot be opened for writing ({error}); make {path.parent} a writable folder, or choose another --state"
+    if code == sqlite3.SQLITE_FULL:
+        return "the disk is full; nothing was lost: free some space and run the command again"
+    if code == sqlite3.SQLITE_IOERR:
+        return f"the disk failed ({error}); check it, or choose a --state on another one"
+    return f"cannot be used: {error}"
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"is damaged ({what}); move it away, with {path.name}-wal and {path.name}-shm if they are there: "
+        "a new one is made, and counting starts again"
+    )
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """Return the primary result code; 0 when the error is not SQLite's own."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -1,0 +1,1 @@
+"""Limits, verdicts and reasons: pure functions from a block of rows and a manifest."""

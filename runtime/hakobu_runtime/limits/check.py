@@ -1,0 +1,188 @@
+"""Checking a block against a manifest: matrices for the model, a verdict a row, and every breach."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.feature import Feature, Missing, Policy, Range
+from hakobu_runtime.format.manifest import Manifest
+from hakobu_runtime.limits.breach import Breach, Rule, Verdict
+from hakobu_runtime.limits.derive import Derived, derive_number
+from hakobu_runtime.limits.reason import invalid_reason, missing_reason, range_reason, unknown_reason
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A block after its check."""
+
+    numbers: NDArray[np.floating]
+    """Shape (n, number features), C order, in the manifest's dtype, after every policy: what the model reads."""
+    strings: NDArray[np.object_]
+    """Shape (n, category features), after every policy."""
+    verdicts: NDArray[np.uint8]
+    """Shape (n,), of Verdict."""
+    breaches: tuple[Breach, ...]
+    """In the order of the rows."""
+    seen_numbers: NDArray[np.floating]
+    """Shape (number features, n), before any policy: what is counted."""
+    seen_strings: NDArray[np.object_]
+    """Shape (category features, n), before any policy."""
+    invalid: Mapping[str, NDArray[np.int64]]
+    """For a number feature, the rows whose cell held nothing of its kind."""
+
+    @property
+    def scorable(self) -> NDArray[np.bool_]:
+        """Shape (n,): the rows that are not rejected."""
+        return np.asarray(self.verdicts != Verdict.REJECTED, dtype=np.bool_)
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+
+def check(block: Block, manifest: Manifest) -> Checked:
+    """Hold each cell of `block` against its feature; a bad row never costs a good one."""
+    draft = _Draft(block, manifest)
+    for place, feature in enumerate(manifest.number_features):
+        draft.number(place, feature)
+    for place, feature in enumerate(manifest.category_features):
+        draft.category(place, feature)
+    return draft.finish()
+
+
+class _Draft:
+    """The arrays of a Checked while they are filled."""
+
+    def __init__(self, block: Block, manifest: Manifest) -> None:
+        self._block = block
+        self._dtype = manifest.dtype
+        self._broken = np.fromiter(block.broken, dtype=np.int64, count=len(block.broken))
+        wide, texts = len(manifest.number_features), len(manifest.category_features)
+        self._seen_numbers = np.empty((wide, block.size), dtype=manifest.dtype.value)
+        self._seen_strings = np.empty((texts, block.size), dtype=object)
+        self._breaches: list[Breach] = [
+            Breach(row, "", Rule.UNREADABLE, "", Policy.REJECT, Verdict.REJECTED, reason)
+            for row, reason in block.broken.items()
+        ]
+        self._said: set[tuple[int, str]] = set()
+        self._edits: list[tuple[NDArray[np.int64], int, float]] = []
+        self._blanks: list[tuple[NDArray[np.int64], int]] = []
+        self._invalid: dict[str, NDArray[np.int64]] = {}
+
+    def number(self, place: int, feature: Feature) -> None:
+        """Check one number feature."""
+        derived = derive_number(feature, self._block, self._dtype)
+        values = self._seen_numbers[place]
+        values[:] = derived.values
+        self._number_invalid(feature, derived)
+        gaps = np.isnan(values)
+        if feature.missing is not Missing.EXPECTED and gaps.any():
+            gaps[self._invalid[feature.name]] = False
+            self._missing(feature, np.flatnonzero(gaps))
+        if feature.range is not None:
+            self._number_range(place, feature, feature.range)
+
+    def _number_invalid(self, feature: Feature, derived: Derived) -> None:
+        rows = {int(row) for row in self._broken} | derived.invalid.keys()
+        self._invalid[feature.name] = np.array(sorted(rows), dtype=np.int64)
+        lost = feature.policy is Policy.REJECT or feature.missing is Missing.REFUSED
+        verdict = Verdict.REJECTED if lost else Verdict.WARNED
+        name = feature.column if feature.part else feature.name
+        for row, (rule, text) in derived.invalid.items():
+            # Several parts of one date share its cell: it is one breach, unless another part is stricter.
+            self._add(
+                Breach(row, name, rule, text, feature.policy, verdict, invalid_reason(feature, rule, text, verdict))
+            )
+
+    def _number_range(self, place: int, feature: Feature, limits: Range) -> None:
+        values = self._seen_numbers[place]
+        low, high = values.dtype.type(limits.low), values.dtype.type(limits.high)
+        for rule, rows, limit in (
+            (Rule.BELOW, np.flatnonzero(values < low), low),
+            (Rule.ABOVE, np.flatnonzero(values > high), high),
+        ):
+            if len(rows) == 0:
+                continue
+            verdict = _out_of_range[feature.policy]
+            self._range_breaches(feature, rule, rows, verdict)
+            if feature.policy is Policy.CLIP:
+                self._edits.append((rows, place, float(limit)))
+            elif feature.policy is Policy.MISSING:
+                self._edits.append((rows, place, float("nan")))
+
+    def _range_breaches(self, feature: Feature, rule: Rule, rows: NDArray[np.int64], verdict: Verdict) -> None:
+        plain = self._block.numbers.get(feature.column)
+        values = derive_number(feature, self._block, self._dtype).values if plain is None else plain
+        reasons: dict[float, str] = {}
+        for row, value in zip(rows.tolist(), values[rows].tolist(), strict=True):
+            reason = reasons.get(value)
+            if reason is None:
+                reason = reasons[value] = range_reason(feature, value, rule, verdict)
+            self._add(Breach(row, feature.name, rule, repr(value), feature.policy, verdict, reason))
+
+    def category(self, place: int, feature: Feature) -> None:
+        """Check one category feature."""
+        values = self._seen_strings[place]
+        values[:] = self._block.texts[feature.column]
+        known = {*(feature.categories.values if feature.categories else ()), ""}
+        unknown = [row for row, text in enumerate(values) if text not in known]
+        if unknown:
+            self._unknown(place, feature, np.array(unknown, dtype=np.int64))
+        if feature.missing is not Missing.EXPECTED:
+            gaps = values == ""
+            gaps[self._broken] = False
+            self._missing(feature, np.flatnonzero(gaps))
+
+    def _unknown(self, place: int, feature: Feature, rows: NDArray[np.int64]) -> None:
+        unscorable = feature.policy is Policy.WARN and not (feature.categories and feature.categories.scores_unknown)
+        verdict = Verdict.REJECTED if feature.policy is Policy.REJECT or unscorable else Verdict.WARNED
+        for row in rows.tolist():
+            text = self._seen_strings[place, row]
+            reason = unknown_reason(feature, text, verdict)
+            self._add(Breach(row, feature.name, Rule.UNKNOWN, text[:60], feature.policy, verdict, reason))
+        if feature.policy is Policy.MISSING:
+            self._blanks.append((rows, place))
+
+    def _missing(self, feature: Feature, rows: NDArray[np.int64]) -> None:
+        lost = feature.policy is Policy.REJECT or feature.missing is Missing.REFUSED
+        verdict = Verdict.REJECTED if lost else Verdict.WARNED
+        reason = missing_reason(feature, verdict)
+        for row in rows.tolist():
+            self._add(Breach(row, feature.name, Rule.MISSING, "", feature.policy, verdict, reason))
+
+    def _add(self, breach: Breach) -> None:
+        key = (breach.row, breach.reason)
+        if key not in self._said:
+            self._said.add(key)
+            self._breaches.append(breach)
+
+    def finish(self) -> Checked:
+        """Apply the policies and put the breaches in the order of the rows."""
+        # Always a copy: of a single feature the transposed matrix would be contiguous, and the edits would reach `seen`.
+        numbers = np.array(self._seen_numbers.T, order="C", copy=True)
+        strings = np.array(self._seen_strings.T, order="C", copy=True)
+        for rows, place, value in self._edits:
+            numbers[rows, place] = value
+        for rows, place in self._blanks:
+            strings[rows, place] = ""
+        verdicts = worst(self._breaches, self._block.size)
+        breaches = tuple(sorted(self._breaches, key=lambda breach: breach.row))
+        return Checked(numbers, strings, verdicts, breaches, self._seen_numbers, self._seen_strings, self._invalid)
+
+
+_out_of_range = {
+    Policy.REJECT: Verdict.REJECTED,
+    Policy.CLIP: Verdict.CLIPPED,
+    Policy.WARN: Verdict.WARNED,
+    Policy.MISSING: Verdict.WARNED,
+}
+
+
+def worst(breaches: Iterable[Breach], rows: int) -> NDArray[np.uint8]:
+    """Return the worst verdict of each of `rows` rows, shape (rows,)."""
+    verdicts = np.zeros(rows, dtype=np.uint8)
+    for breach in breaches:
+        verdicts[breach.row] = max(verdicts[breach.row], breach.verdict)
+    return verdicts

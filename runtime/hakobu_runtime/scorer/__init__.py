@@ -1,0 +1,1 @@
+"""Scoring rows in memory: checked, predicted, counted."""

@@ -1,0 +1,87 @@
+"""Scoring: check, predict, and say what became of each row."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hakobu_runtime.format.block import Block, Wanted
+from hakobu_runtime.format.counts import WindowCounts
+from hakobu_runtime.format.golden import Golden
+from hakobu_runtime.format.manifest import Classification, Manifest
+from hakobu_runtime.format.window import Window
+from hakobu_runtime.limits.check import check
+from hakobu_runtime.limits.derive import wanted
+from hakobu_runtime.model import Model
+from hakobu_runtime.rows.columns import block_of
+from hakobu_runtime.scorer.counting import count
+from hakobu_runtime.scorer.scores import Score, Scored, Scores, scores_of
+
+Record = Callable[[Mapping[Window, WindowCounts]], None]
+"""Where counts go."""
+
+
+class Scorer:
+    """Scores rows with one model, whose bytes were verified."""
+
+    def __init__(self, manifest: Manifest, model: bytes, record: Record | None = None) -> None:
+        self.manifest = manifest
+        classes = len(manifest.outputs.classes) if isinstance(manifest.outputs, Classification) else 0
+        self._model = Model(model, manifest.tensors, classes)
+        self._record = record
+
+    def wanted(self) -> Wanted:
+        """Return what a reader must deliver: every input, and the id and time columns where the table has them."""
+        manifest = self.manifest
+        texts = [*manifest.id_columns, *([manifest.time.column] if manifest.time else [])]
+        return wanted(manifest.features, texts, manifest.missing_values)
+
+    def score(self, columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> Scores:
+        """Score a table given as columns of equal length; raise InputError when one is missing."""
+        started = perf_counter()
+        block = block_of(columns, self.wanted())
+        scored = self.score_block(block)
+        if self._record is not None:
+            self._record(count(self.manifest, scored, datetime.now(UTC), perf_counter() - started))
+        return scored.scores
+
+    def score_one(self, row: Mapping[str, object]) -> Score:
+        """Score one row given as `{column: cell}`; None is a missing cell, a column left out is an InputError."""
+        return next(iter(self.score({name: [cell] for name, cell in row.items()})))
+
+    def score_block(self, block: Block) -> Scored:
+        """Score a block that a reader delivered."""
+        checked = check(block, self.manifest)
+        keep = checked.scorable
+        if keep.all():
+            predicted = self._model.predict(checked.numbers, checked.strings)
+        else:
+            predicted = self._model.predict(checked.numbers[keep], checked.strings[keep])
+        return Scored(block, checked, predicted, scores_of(self.manifest, checked, predicted))
+
+    def replay(self, golden: Golden) -> tuple[str, ...]:
+        """Score the golden rows and return what differs from what the trained model gave, in words; () when nothing."""
+        scores = self.score_block(block_of(golden.columns, self.wanted())).scores
+        found = (_difference(golden, scores, row) for row in range(len(golden)))
+        return tuple(f"golden row {row + 1}: {words}" for row, words in enumerate(found) if words)
+
+
+def _difference(golden: Golden, scores: Scores, row: int) -> str:
+    """Say how a replayed row differs; "" when it does not."""
+    if scores.verdicts[row] != golden.verdicts[row]:
+        return f"the verdict is {scores.verdicts[row]}, the trained model's was {golden.verdicts[row]}"
+    got, expected = scores.predictions[row], golden.predictions[row]
+    if isinstance(got, float) and isinstance(expected, int | float):
+        pairs = [(got, float(expected))]
+    elif got != expected:
+        return f"the prediction is {got!r}, the trained model's was {expected!r}"
+    else:
+        odds = golden.probabilities[row]
+        found = None if scores.probabilities is None or odds is None else scores.probabilities[row].tolist()
+        pairs = list(zip(found, odds, strict=True)) if found is not None and odds is not None else []
+    for one, other in pairs:
+        if not abs(one - other) <= golden.tolerance.allows(other):
+            return f"the number is {one!r}, the trained model's was {other!r}"
+    return ""

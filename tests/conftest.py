@@ -1,0 +1,114 @@
+"""A key, and a tiny box that it signed: two numbers in, a class and its probabilities out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from hakobu_runtime.bundle import pack_files
+from hakobu_runtime.format.codec import encode
+from hakobu_runtime.format.feature import Baseline, Feature, Kind, Missing, Policy, Range
+from hakobu_runtime.format.golden import Golden, Tolerance
+from hakobu_runtime.format.histogram import CategoryBins, NumberBins
+from hakobu_runtime.format.manifest import Classification, Dtype, Manifest, Metric, Provenance, Tensors
+from hakobu_runtime.format.validation import Gate, Outcome, Stage, Validation
+from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
+
+
+@pytest.fixture(scope="session")
+def release_key() -> PrivateKey:
+    return PrivateKey.generate()
+
+
+@pytest.fixture(scope="session")
+def keyring(release_key: PrivateKey) -> Keyring:
+    return Keyring((Pin(release_key.public),))
+
+
+def _model() -> bytes:
+    """probability of "yes" = sigmoid(temp - load)."""
+    weights = np.array([[-1, 1], [1, -1]], dtype=np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["numbers", "weights"], ["odds"]),
+        helper.make_node("Sigmoid", ["odds"], ["probabilities"]),
+        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [None, 2])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
+        ],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _feature(name: str) -> Feature:
+    return Feature(
+        name=name,
+        kind=Kind.NUMBER,
+        column=name,
+        policy=Policy.WARN,
+        missing=Missing.UNEXPECTED,
+        baseline=Baseline(NumberBins((0.0, 2.0, 4.0)), (0, 5, 5, 0, 0, 0)),
+        range=Range(0.0, 4.0),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest() -> Manifest:
+    labels = Baseline(CategoryBins(("0", "1")), (5, 5, 0, 0))
+    return Manifest(
+        schema="hakobu.manifest/1",
+        name="tiny",
+        version="1.0.0",
+        min_runtime="0.1.0",
+        target="late",
+        dtype=Dtype.FLOAT32,
+        tensors=Tensors("numbers", None, label="label", probabilities="probabilities"),
+        features=(_feature("temp"), _feature("load")),
+        outputs=Classification((0, 1), labels),
+        provenance=Provenance("0" * 64, "1" * 64, 10, 5, 0, "3.11.0", {"numpy": "2.0.0"}),
+        metrics={"auc": Metric(0.9, 0.8)},
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tiny_manifest: Manifest) -> Mapping[str, bytes]:
+    """All the files of the tiny box but the signature."""
+    temp, load = (3.0, 1.0, 4.0), (1.0, 3.0, 0.0)
+    ones = [float(1 / (1 + np.exp(b - a))) for a, b in zip(temp, load, strict=True)]
+    golden = Golden(
+        "hakobu.golden/1",
+        {"temp": temp, "load": load},
+        (1, 0, 1),
+        tuple((1 - one, one) for one in ones),
+        ("ok", "ok", "ok"),
+        Tolerance(),
+    )
+    gate = Gate(Stage.MODEL, "auc", "auc >= 0.7", "0.80", "0.70", Outcome.PASSED)
+    return MappingProxyType(
+        {
+            "manifest.json": encode(tiny_manifest),
+            "model.onnx": _model(),
+            "golden.json": encode(golden),
+            "validation.json": encode(Validation("hakobu.validation/1", (gate,))),
+            "MODEL_CARD.md": b"---\nlicense: mit\n---\n# tiny\n",
+            "sbom.cdx.json": b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}\n',
+        }
+    )
+
+
+@pytest.fixture
+def tiny_box(tmp_path: Path, tiny_files: Mapping[str, bytes], release_key: PrivateKey) -> Path:
+    path = tmp_path / "tiny-1.0.0.hako"
+    path.write_bytes(pack_files({**tiny_files, "model.sig": sign(tiny_files, release_key)}))
+    return path
