@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -155,14 +156,16 @@ def commented(files: Files) -> bytes:
 
 
 def overlapping(files: Files) -> bytes:
-    """Every entry points at the first one's bytes, and claims as many as there are."""
+    """Every entry points at the first one's bytes, claims nearly all there are, and has the right checksum for it."""
     content = bytearray(write_archive(files))
     start = content.index(b"PK\x01\x02")
-    at = start
+    at, size = start, start - 64
     for _ in files:
-        content[at + 20 : at + 28] = (start - 64).to_bytes(4, "little") * 2
+        name_size = int.from_bytes(content[at + 28 : at + 30], "little")
+        checksum = zlib.crc32(content[30 + name_size : 30 + name_size + size])
+        content[at + 16 : at + 28] = b"".join(number.to_bytes(4, "little") for number in (checksum, size, size))
         content[at + 42 : at + 46] = bytes(4)
-        at += 46 + int.from_bytes(content[at + 28 : at + 30], "little")
+        at += 46 + name_size
     return bytes(content)
 
 
@@ -197,7 +200,11 @@ ZIPS: dict[str, tuple[Callable[[Files], bytes], str]] = {
     "trailing bytes": (lambda files: write_archive(files) + b"x", "bytes after its end"),
     "leading bytes": (lambda files: b"PK\x03\x04" + write_archive(files), "damaged"),
     "too many entries": (many, "it holds 107 entries"),
-    "overlapping entries": (overlapping, "damaged"),
+    "overlapping entries": (overlapping, "its table of contents is damaged"),
+    "damaged file": (
+        lambda files: write_archive(files).replace(b"CycloneDX", b"CycloneDY"),
+        "sbom.cdx.json is damaged, its checksum does not fit",
+    ),
     "other dates": (
         lambda files: zipped(files, lambda e: setattr(e, "date_time", (2020, 1, 1, 0, 0, 0))),
         "not as hakobu writes it",
@@ -215,10 +222,13 @@ def test_a_hostile_zip_is_refused_before_its_signature_is_looked_at(
     assert words in str(error)
 
 
-def test_a_stick_full_of_nothing_is_refused_before_it_is_read(tmp_path: Path, keyring: Keyring) -> None:
+def test_a_huge_file_is_refused_before_it_is_read(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "huge.hako"
     path.touch()
     os.truncate(path, MAX_BUNDLE_SIZE + 1)
+    monkeypatch.delattr(Path, "open")
     with pytest.raises(BundleError, match=rf"{path}: it is {MAX_BUNDLE_SIZE + 1:,} bytes long"):
         open_bundle(path, keyring)
 

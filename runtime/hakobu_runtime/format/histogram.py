@@ -54,17 +54,22 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
     def slots(self, values: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the slot of each of `values`, shape (n,), compared in their own dtype; NaN is missing."""
-        edges = np.asarray(self.edges, dtype=values.dtype)
-        found = np.searchsorted(edges, values, side="right")
+        found = np.searchsorted(self._edges_as(values.dtype), values, side="right")
         found[np.isnan(values)] = self.missing
         return found
 
     def count(self, values: NDArray[np.floating], invalid: int = 0) -> Counts:
         """Count `values`, shape (n,), NaN as missing, of which `invalid` NaNs stand for cells that hold no number."""
         missing = int(np.count_nonzero(np.isnan(values)))
-        below = [int(np.count_nonzero(values < edge)) for edge in np.asarray(self.edges, dtype=values.dtype)]
+        if not 0 <= invalid <= missing:
+            raise FormatError(f"{invalid} cells hold no number, but only {missing} are NaN")
+        below = [int(np.count_nonzero(values < edge)) for edge in self._edges_as(values.dtype)]
         inner = np.diff(np.array([0, *below, values.size - missing], dtype=np.int64))
         return np.concatenate([inner, np.array([missing - invalid, invalid], dtype=np.int64)])
+
+    def _edges_as(self, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+        with np.errstate(over="ignore"):  # an edge beyond float32 is endless there, which is what comparing needs
+            return np.asarray(self.edges, dtype=dtype)
 
 
 class CategoryBins(Value, frozen=True, tag="categories", tag_field="of"):
@@ -113,7 +118,7 @@ Bins = NumberBins | CategoryBins
 
 
 def number_text(edge: float) -> str:
-    """Return an edge for a person: 6 significant digits, but every digit of a large number, such as a time in seconds."""
+    """Return an edge for a person: 6 significant digits, but each digit of a large number, like a time in seconds."""
     return f"{edge:.0f}" if 1e6 <= abs(edge) < 1e15 else f"{edge:.6g}"
 
 

@@ -11,7 +11,7 @@ from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import SCHEMA, ModelName, Tally
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.journal.database import Database
-from hakobu_runtime.journal.packed import LARGEST, pack, unpack
+from hakobu_runtime.journal.packed import LARGEST, check, holds_any, pack, unpack
 
 VERSION = 1
 """The version of the tables below."""
@@ -106,7 +106,7 @@ class Journal:
         rows = self._database.read(
             "SELECT rows_done, input_offset, output_bytes, state FROM runs WHERE key = ?", (run,)
         )
-        return Progress(*(row for row in rows[0])) if rows else None  # type: ignore[arg-type]
+        return Progress(*rows[0]) if rows else None
 
     def finish(self, run: str) -> None:
         """Forget the progress of `run`; its counts stay."""
@@ -167,14 +167,18 @@ class Journal:
 
     def _add(self, connection: Connection, model: ModelName, counts: Mapping[Window, WindowCounts]) -> None:
         for window, more in counts.items():
-            if more.rows or more.breaches:
+            try:
+                check(more)
+            except FormatError as error:
+                raise StateError(f"{self._database.path}: cannot take counts of {window.start} in: {error}") from error
+            if holds_any(more):
                 self._add_window(connection, _model_id(connection, model), window, more)
 
     def _add_window(self, connection: Connection, model: int, window: Window, more: WindowCounts) -> None:
         key = (model, window.start, window.span.value)
         query = "SELECT packed FROM windows WHERE model = ? AND start = ? AND span = ?"
         row = connection.execute(query, key).fetchone()
-        counts, revision = WindowCounts(latency=more.latency * 0), 0
+        counts, revision = WindowCounts(), 0
         if row is not None:
             try:
                 counts, revision = unpack(_blob(row[0]))

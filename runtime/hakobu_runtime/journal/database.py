@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 from hakobu_runtime.errors import StateError
 
@@ -45,7 +46,7 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of one `SELECT`, all as of one moment."""
         with self._lock, _in_words(self.path):
             return self._connection.execute(query, values).fetchall()
@@ -80,13 +81,15 @@ class Database:
             if self._connection.execute("PRAGMA user_version").fetchone()[0] == version:
                 return  # another process was faster
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StateError(f"{self.path}: is a database of another program; move it away or choose another --state")
+                raise StateError(
+                    f"{self.path}: is a database of another program; move it away or choose another --state"
+                )
             for table in tables:
                 connection.execute(table)
             connection.execute(f"PRAGMA user_version = {version:d}")
 
     def _version(self) -> int:
-        return int(str(self.read("PRAGMA user_version")[0][0]))
+        return int(self.read("PRAGMA user_version")[0][0])
 
 
 def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
@@ -124,7 +127,9 @@ def _words(path: Path, error: sqlite3.DatabaseError) -> str:
     if code in _DAMAGED:
         return _damaged(path, str(error))
     if code in _FORBIDDEN:
-        return f"cannot be opened for writing ({error}); make {path.parent} a writable folder, or choose another --state"
+        return (
+            f"cannot be opened for writing ({error}); make {path.parent} a writable folder, or choose another --state"
+        )
     if code == sqlite3.SQLITE_FULL:
         return "the disk is full; nothing was lost: free some space and run the command again"
     if code == sqlite3.SQLITE_IOERR:

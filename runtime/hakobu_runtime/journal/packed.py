@@ -73,6 +73,11 @@ def check(counts: WindowCounts) -> None:
         raise FormatError(f"the verdicts add up to {judged}, the rows are {counts.rows}")
 
 
+def holds_any(counts: WindowCounts) -> bool:
+    """Say whether anything was counted at all."""
+    return any(largest > 0 for _, _, largest in _extremes(counts))
+
+
 def _extremes(counts: WindowCounts) -> Iterator[tuple[str, int, int]]:
     """Yield the name, the smallest and the largest number of each group of counts."""
     yield "rows", counts.rows, counts.rows
