@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hakobu_runtime.bundle import pack_files
+from hakobu_runtime.bundle import Bundle, open_bundle, pack_files
 from hakobu_runtime.format.codec import encode
 from hakobu_runtime.format.feature import Baseline, Feature, Kind, Missing, Policy, Range
 from hakobu_runtime.format.golden import Golden, Tolerance
@@ -112,3 +112,94 @@ def tiny_box(tmp_path: Path, tiny_files: Mapping[str, bytes], release_key: Priva
     path = tmp_path / "tiny-1.0.0.hako"
     path.write_bytes(pack_files({**tiny_files, "model.sig": sign(tiny_files, release_key)}))
     return path
+
+
+TRAINING = """\
+[model]
+name = "machines"
+version = "1.2.3"
+task = "classification"
+
+[data]
+path = "data.csv"
+target = "broke"
+time = "when"
+id = ["id"]
+
+[features.load]
+kind = "number"
+unit = "kg"
+
+[features.shifts]
+kind = "integer"
+policy = "clip"
+
+[features.hot]
+kind = "boolean"
+
+[features.line]
+kind = "category"
+policy = "reject"
+
+[features.maker]
+kind = "category"
+
+[features.when]
+kind = "date"
+parts = ["hour"]
+"""
+
+PIPELINE = """\
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+
+def build():
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    encode = ColumnTransformer([("text", codes, make_column_selector(dtype_include=object))], remainder="passthrough")
+    trees = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=7, min_samples_leaf=20, random_state=0)
+    return make_pipeline(encode, trees)
+"""
+
+
+def _training_table(rows: int) -> str:
+    """1,200 hours of three lines: a table with gaps, whose target follows load, line and heat, with noise."""
+    rng = np.random.default_rng(3)
+    lines = ["id,when,load,shifts,hot,line,maker,broke"]
+    for row in range(rows):
+        load, shifts, hot, line = rng.normal(50, 10), rng.integers(0, 4), rng.random() < 0.3, "ABC"[rng.integers(3)]
+        odds = 1 / (1 + np.exp(-(load - 50) / 4 - 2 * hot + (line == "B")))
+        when = np.datetime64("2026-01-01T00", "h") + row
+        shown = "" if row % 9 == 0 else f"{load:.2f}"
+        maker = "" if row % 11 == 0 else f"maker {rng.integers(4)}"
+        broke = "yes" if rng.random() < odds else "no"
+        lines.append(f"{row:05d},{when}:00,{shown},{shifts},{str(hot).lower()},{line},{maker},{broke}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that passes its gates, with every kind of feature; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "hakobu.toml").write_text(TRAINING)
+    (folder / "pipeline.py").write_text(PIPELINE)
+    (folder / "data.csv").write_text(_training_table(1200))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def machines_box(project: Path, release_key: PrivateKey) -> Path:
+    """The bundle of that project."""
+    from hakobu.pack.build import build
+    from hakobu.project import read_project
+
+    built = build(read_project(project), release_key)
+    assert built.path is not None, [gate for gate in built.gates if gate.outcome is Outcome.FAILED]
+    return built.path
+
+
+@pytest.fixture
+def machines(machines_box: Path, keyring: Keyring) -> Bundle:
+    return open_bundle(machines_box, keyring)

@@ -182,6 +182,8 @@ def read_project(folder: Path) -> Project:
     if unknown is not None:
         raise ProjectError(f"{path}: {unknown}")
     try:
+        for name, feature in raw.get("features", {}).items():
+            _convert_feature(name, feature)
         file = msgspec.convert(raw, ProjectFile)
         Monitor(file.monitor.span)
         project = Project(path.parent, file, source)
@@ -191,6 +193,14 @@ def read_project(folder: Path) -> Project:
     except (FormatError, ValueError) as error:
         raise ProjectError(f"{path}: {error}") from error
     return project
+
+
+def _convert_feature(name: str, raw: object) -> None:
+    """Try one feature's table by itself: converted within the whole, an error would not name the feature."""
+    try:
+        msgspec.convert(raw, FeatureTable)
+    except msgspec.ValidationError as error:
+        raise ValueError(_place(str(error), f"features.{name}")) from error
 
 
 def _check_columns(project: Project) -> None:
@@ -237,8 +247,8 @@ def _unknown(place: str, key: str, known: list[str], path: str) -> str:
     return f"unknown key '{place}'; {hint}"
 
 
-def _place(message: str) -> str:
-    """Turn msgspec's `... - at `$.a.b`` into words that start with the key."""
+def _place(message: str, root: str = "") -> str:
+    """Turn msgspec's `... - at `$.a.b`` into words that start with the key, below `root`."""
     words, _, place = message.partition(" - at `$")
-    key = place.rstrip("`").lstrip(".")
+    key = (root + place.rstrip("`")).lstrip(".")
     return f"[{key}]: {words}" if key else words

@@ -47,7 +47,7 @@ def only(usual: dict[Span, float] | None, counts: Counts, span: Span = Span.DAY)
 
 def psi_of(debiased: float, rows: int = 100_000) -> Counts:
     """Return counts over BINS whose de-biased PSI is just above `debiased`, by moving rows from one bin to another."""
-    for moved in range(0, rows // 10, 10):
+    for moved in range(0, rows // 10, max(1, rows // 10_000)):
         counts = live(inside=rows)
         counts[1] -= moved
         counts[2] += moved
@@ -144,9 +144,7 @@ def test_the_reference_is_that_of_the_span_or_the_nearest_shorter_one(
 
 
 def test_a_drift_that_is_not_significant_among_many_features_is_ok() -> None:
-    counts = live(inside=130)
-    for slot, moved in [(1, -6), (2, 7), (3, -4), (4, 3)]:
-        counts[slot] += moved
+    counts = psi_of(0.11, rows=130)
     alone = only(None, counts)
     assert alone.judgement is Judgement.WARN
     assert ALPHA / 50 < alone.p_value <= ALPHA
@@ -160,9 +158,7 @@ def test_a_drift_that_is_not_significant_among_many_features_is_ok() -> None:
 
 
 def test_features_with_too_few_rows_cost_the_others_nothing() -> None:
-    counts = live(inside=130)
-    for slot, moved in [(1, -6), (2, 7), (3, -4), (4, 3)]:
-        counts[slot] += moved
+    counts = psi_of(0.11, rows=130)
     empty = {f"feature {number}": baseline() for number in range(49)}
     assert judge({"temp": baseline(), **empty}, {"temp": counts}, Span.DAY)[0].judgement is Judgement.WARN
 
@@ -252,6 +248,12 @@ def test_shares_are_never_shown_as_none_or_all_when_they_are_not(share: float, t
     assert share_text(share) == text
 
 
+def test_a_slot_that_lost_much_to_many_others_is_the_one_to_tell() -> None:
+    trained = (0, 10_000, *[1_000] * 9, 0, 0, 0)
+    (finding,) = judge({"x": baseline(counts=trained)}, {"x": live(inside=5_000)}, Span.DAY)
+    assert finding.words() == "x has drifted: 10 % of rows are from 0 to below 10, in training 53 %"
+
+
 # --- report ---
 
 
@@ -299,7 +301,9 @@ def test_windows_that_differ_have_a_reference_above_which_few_of_them_lie() -> N
 def test_a_window_is_held_against_the_rest_of_training() -> None:
     one, other = np.array([900, 100]), np.array([500, 500])
     usual = usual_drift(one + other, [one, other])
-    assert usual == Usual(2, pytest.approx(distance(other, one).debiased))
+    assert usual is not None
+    assert usual.windows == 2
+    assert usual.p99 == pytest.approx(distance(other, one).debiased)
 
 
 @pytest.mark.parametrize("found", [[], [[500, 500]], [[500, 500], [0, 0]], [[500, 500], [3, 2]], [[1_000, 1_000]]])
@@ -332,7 +336,7 @@ SHARES = [
 ]
 
 
-@pytest.mark.parametrize("rows", [100, 130, 200, 500])
+@pytest.mark.parametrize("rows", [100, 130, 500])
 def test_the_whole_rule_seldom_raises_a_false_alarm(rows: int) -> None:
     """Twenty features that do not drift, no reference from training: at most one period in a hundred is called up."""
     rng = np.random.default_rng(5)

@@ -2,22 +2,28 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
 from hakobu.export.trees import lower_thresholds
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.feature import Input
-from hakobu_runtime.format.manifest import Dtype, Tensors
+from hakobu_runtime.format.manifest import Tensors
 
 OPSETS = {"": 21, "ai.onnx.ml": 3}
 """Pinned: the exporter's default breaks IsolationForest, and a low opset runs on older runtimes too."""
 
 IR_VERSION = 10
+
+MATRIX = "matrix"
+"""The input of a model that reads the whole frame as one matrix, until it gets its name."""
 
 
 def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[bytes, Tensors]:
@@ -27,10 +33,16 @@ def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[b
     """
     model = _convert(estimator, inputs, classifier)
     lower_thresholds(model, estimator)
-    numbers = [wish.name for wish in inputs if not wish.is_category]
-    strings = [wish.name for wish in inputs if wish.is_category]
-    _pack_inputs(model, "numbers", numbers, TensorProto.FLOAT)
-    _pack_inputs(model, "strings", strings, TensorProto.STRING)
+    # The exporter rewrites names that are no identifiers, but keeps the order.
+    names = [value.name for value in model.graph.input]
+    numbers = [wish for wish in inputs if not wish.is_category]
+    strings = [wish for wish in inputs if wish.is_category]
+    if names == [MATRIX]:
+        rename(model, {MATRIX: "numbers" if numbers else "strings"})
+    else:
+        places = dict(zip(inputs, names, strict=True))
+        _pack_inputs(model, "numbers", [places[wish] for wish in numbers], TensorProto.FLOAT)
+        _pack_inputs(model, "strings", [places[wish] for wish in strings], TensorProto.STRING)
     tensors = _name_outputs(model, classifier)
     tensors = Tensors(
         "numbers" if numbers else None,
@@ -48,9 +60,11 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Model
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-    types = [
-        (wish.name, StringTensorType([None, 1]) if wish.is_category else FloatTensorType([None, 1])) for wish in inputs
-    ]
+    kinds = [StringTensorType if wish.is_category else FloatTensorType for wish in inputs]
+    if _reads_columns(estimator) or len(set(kinds)) > 1:
+        types = [(wish.name, kind([None, 1])) for wish, kind in zip(inputs, kinds, strict=True)]
+    else:
+        types = [(MATRIX, kinds[0]([None, len(inputs)]))]
     options = {id(estimator): {"zipmap": False}} if classifier else None
     logging.getLogger("skl2onnx").setLevel(logging.ERROR)
     try:
@@ -64,6 +78,13 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Model
             "remedy: replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, "
             "linear models, trees, forests and gradient boosting have)"
         ) from error
+
+
+def _reads_columns(estimator: Any) -> bool:
+    """Say whether `estimator` picks columns by name, rather than reading the whole frame as one matrix."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    return isinstance(estimator, ColumnTransformer)
 
 
 def _pack_inputs(model: ModelProto, matrix: str, names: Sequence[str], kind: int) -> None:
@@ -99,11 +120,7 @@ def _name_outputs(model: ModelProto, classifier: bool) -> Tensors:
         wished = dict(zip(found, ("label", "probabilities"), strict=False))
     else:
         wished = {found[0]: "value"}
-    for node in model.graph.node:
-        node.input[:] = [wished.get(name, name) for name in node.input]
-        node.output[:] = [wished.get(name, name) for name in node.output]
-    for value in model.graph.output:
-        value.name = wished.get(value.name, value.name)
+    rename(model, wished)
     names = set(wished.values())
     return Tensors(
         None,
@@ -112,6 +129,15 @@ def _name_outputs(model: ModelProto, classifier: bool) -> Tensors:
         probabilities="probabilities" if "probabilities" in names else None,
         value="value" if "value" in names else None,
     )
+
+
+def rename(model: ModelProto, names: Mapping[str, str]) -> None:
+    """Give inputs, outputs and what connects the nodes the new `names`."""
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
 
 
 def _normalise(model: ModelProto) -> None:
@@ -129,7 +155,3 @@ def _normalise(model: ModelProto) -> None:
     for node in model.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
-
-
-DTYPE = Dtype.FLOAT32
-"""Models are trained on the very float32 numbers that the device will feed them."""

@@ -30,7 +30,7 @@ def load(path: Path | str, trust: Trust | None = None, state: Path | str | None 
     bundle = open_bundle(Path(path), _keyring(trust, folder))
     if folder is None:
         return Scorer(bundle.manifest, bundle.model)
-    return Scorer(bundle.manifest, bundle.model, Buffer(folder, bundle).add)
+    return Scorer(bundle.manifest, bundle.model, Buffer(folder, bundle))
 
 
 def _keyring(trust: Trust | None, state: State | None) -> Keyring:

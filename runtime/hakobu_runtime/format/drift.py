@@ -20,8 +20,10 @@ ALARM = 0.2
 ALPHA = 0.01
 """The probability that a period without any drift shows a significant feature, over all features together.
 
-0.05 would call up somebody every third week for nothing where windows are days; 0.001 would ask for half as many rows
-again (158 rather than 124 for ten deciles) before anything is judged, and small sites would never hear of a real drift.
+0.05 could call somebody up every third week for nothing where periods are days; 0.001 would ask for a quarter more rows
+(140 rather than 109 for ten deciles) before anything is judged, and small sites would never hear of a real drift.
+Simulated, 20 features, no drift and no reference from training: 1.5 % of periods of 130 rows are called up, 1.1 % of
+200, none of 500; "PSI above 0.2" calls up 29 % of periods of 100 rows, which here are insufficient.
 """
 
 
@@ -41,7 +43,7 @@ class Judgement(StrEnum):
 
 
 class Move(Value, frozen=True, kw_only=True):
-    """The slot that adds most to the distance, with its share of the rows in training and now."""
+    """The slot that tells most about the distance, with its share of the rows in training and now."""
 
     label: str
     """The slot's name, as in a table."""
@@ -176,8 +178,9 @@ def _judgement(debiased: float, threshold: float, significant: bool | None) -> J
 def _move(baseline: Baseline, live: Counts) -> Move:
     reference = np.array(baseline.counts, dtype=np.int64)
     p, q = jeffreys(reference), jeffreys(live)
-    empty = (reference == 0) & (live == 0)
-    slot = int(np.argmax(np.where(empty, 0.0, (q - p) * np.log(q / p))))
+    # What there is now says more to a person than what is gone, unless much went from one slot to many.
+    telling = (q - p) * np.log(q / p) * np.where(q > p, 2, 1)
+    slot = int(np.argmax(np.where((reference == 0) & (live == 0), 0.0, telling)))
     return Move(
         label=baseline.bins.labels()[slot],
         place=_place(baseline.bins, slot),

@@ -1,5 +1,6 @@
 """Golden rows: inputs with the outputs that the trained model gave, replayed wherever the bundle lands."""
 
+from math import isfinite
 from typing import Final, Literal
 
 from hakobu_runtime.errors import FormatError
@@ -42,6 +43,10 @@ class Golden(Value, frozen=True):
         lengths = {len(cells) for cells in self.columns.values()} | {len(self.predictions), len(self.probabilities)}
         if lengths != {rows}:
             raise FormatError("golden columns, predictions, probabilities and verdicts must be of one length")
+        numbers = [found for found in self.predictions if isinstance(found, float)]
+        numbers += [number for row in self.probabilities if row is not None for number in row]
+        if not all(map(isfinite, numbers)):
+            raise FormatError("a golden row expects a number that is not finite: nothing can be compared with it")
 
     def __len__(self) -> int:
         return len(self.verdicts)

@@ -103,9 +103,9 @@ def chi2_sf(x: float, dof: int) -> float:
     """
     if dof < 1 or isnan(x):
         raise FormatError(f"chi-square needs a number and one or more degrees of freedom, not {x} and {dof}")
-    if x <= 0:
-        return 1.0
     half, odd = x / 2, dof % 2
+    if half <= 0:
+        return 1.0
     if half == inf:
         return 0.0
     powers = (step + odd / 2 for step in range(dof // 2))

@@ -1,5 +1,7 @@
 """The words for a breach: the value, the rule, what was done, and under which policy."""
 
+import numpy as np
+
 from hakobu_runtime.format.feature import Feature, Kind, Policy, Range
 from hakobu_runtime.limits.breach import Rule, Verdict, quote
 
@@ -70,5 +72,8 @@ def _done(feature: Feature, verdict: Verdict) -> str:
 
 
 def _number(feature: Feature, value: float) -> str:
-    whole = feature.kind is Kind.INTEGER and float(value).is_integer()
-    return str(int(value)) if whole else repr(float(value))
+    if feature.kind is Kind.INTEGER and float(value).is_integer():
+        return str(int(value))
+    short = np.float32(value)
+    # A float32 file says 64.94 with 64.94000244140625; both read back as the same float32, and people know the first.
+    return str(short) if float(short) == value else repr(float(value))

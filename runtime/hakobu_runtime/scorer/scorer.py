@@ -1,9 +1,9 @@
 """Scoring: check, predict, and say what became of each row."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -19,8 +19,15 @@ from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.scorer.counting import count
 from hakobu_runtime.scorer.scores import Score, Scored, Scores, scores_of
 
-Record = Callable[[Mapping[Window, WindowCounts]], None]
-"""Where counts go."""
+
+class Record(Protocol):
+    """Where counts go."""
+
+    def add(self, counts: Mapping[Window, WindowCounts]) -> None:
+        """Take the counts of rows that were scored."""
+
+    def flush(self) -> None:
+        """Put all that was taken where it stays."""
 
 
 class Scorer:
@@ -31,6 +38,11 @@ class Scorer:
         classes = len(manifest.outputs.classes) if isinstance(manifest.outputs, Classification) else 0
         self._model = Model(model, manifest.tensors, classes)
         self._record = record
+
+    def flush(self) -> None:
+        """Put the counts of all rows scored so far where they stay; without a record this does nothing."""
+        if self._record is not None:
+            self._record.flush()
 
     def wanted(self) -> Wanted:
         """Return what a reader must deliver: every input, and the id and time columns where the table has them."""
@@ -44,7 +56,7 @@ class Scorer:
         block = block_of(columns, self.wanted())
         scored = self.score_block(block)
         if self._record is not None:
-            self._record(count(self.manifest, scored, datetime.now(UTC), perf_counter() - started))
+            self._record.add(count(self.manifest, scored, datetime.now(UTC), perf_counter() - started))
         return scored.scores
 
     def score_one(self, row: Mapping[str, object]) -> Score:
