@@ -7,6 +7,6 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Imported first, because it switches off onnxruntime's telemetry before anything can import onnxruntime.
-import hakobu_runtime as _runtime  # noqa: E402
+import hakobu_runtime as _runtime
 
 __version__ = _runtime.__version__

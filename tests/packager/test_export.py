@@ -106,7 +106,7 @@ def test_rows_on_the_thresholds_of_boosted_trees_take_the_branch_that_training_t
     # Epoch seconds as float32 lie 128 apart; halves between them round to a neighbour, up or down.
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"t": (1.4e9 + rng.integers(0, 2000, 4000) * 128).astype(np.float32)})
-    y = (rng.random(4000) < (frame["t"] // 128) % 2).to_numpy().astype(np.int64)
+    y = (rng.random(4000) < (frame["t"].to_numpy() // 128) % 2).astype(np.int64)
     model = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=300, min_samples_leaf=1).fit(frame, y)
     content, tensors = export(model, inputs_of(frame), classifier=True)
     found = predict(content, tensors, frame, inputs_of(frame), 2)
@@ -134,5 +134,5 @@ def test_nothing_of_the_builders_machine_is_in_the_model() -> None:
 def test_an_estimator_without_a_converter_is_refused_with_a_remedy() -> None:
     frame, y = rows(gaps=False)
     model = NearestCentroid().fit(frame[NUMBERS], y)
-    with pytest.raises(ProjectError, match="NearestCentroid cannot be exported to ONNX.*\nremedy"):
+    with pytest.raises(ProjectError, match=r"NearestCentroid cannot be exported to ONNX.*\nremedy"):
         export(model, inputs_of(frame[NUMBERS]), classifier=True)

@@ -1,6 +1,8 @@
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -54,8 +56,6 @@ def test_a_missing_column_is_an_error_that_names_it(scorer: Scorer) -> None:
 def test_golden_rows_agree_and_a_changed_one_does_not(machines: Bundle, scorer: Scorer) -> None:
     assert scorer.replay(machines.golden) == ()
     wrong = {"no": "yes", "yes": "no", None: None}
-    import msgspec
-
     other = msgspec.structs.replace(
         machines.golden,
         predictions=tuple(wrong[p] for p in machines.golden.predictions),  # type: ignore[index]
@@ -66,7 +66,7 @@ def test_golden_rows_agree_and_a_changed_one_does_not(machines: Bundle, scorer: 
     assert len(scorer.replay(msgspec.structs.replace(machines.golden, probabilities=off))) == kept
 
 
-def counts_of(scorer: Scorer, **columns: list[object]) -> dict[Window, dict[str, object]]:
+def counts_of(scorer: Scorer, **columns: Sequence[object]) -> dict[Window, dict[str, object]]:
     rows = max(len(cells) for cells in columns.values())
     table = {name: columns.get(name, [cell] * rows) for name, cell in ROW.items()}
     scored = scorer.score_block(block_of(table, scorer.wanted()))
@@ -98,8 +98,8 @@ def test_counts_by_window_add_up_to_the_counts_of_all(scorer: Scorer) -> None:
     apart, whole = counts_of(scorer, load=loads, when=days), counts_of(scorer, load=loads)
     assert len(apart) == 28
     assert len(whole) == 1
-    total = sum(counts["features"]["load"] for counts in apart.values())  # type: ignore[index, misc]
-    assert np.array_equal(total, next(iter(whole.values()))["features"]["load"])  # type: ignore[index, arg-type]
+    total = sum(counts["features"]["load"] for counts in apart.values())  # type: ignore[index]
+    assert np.array_equal(total, next(iter(whole.values()))["features"]["load"])  # type: ignore[index]
 
 
 def test_counts_of_single_rows_from_several_threads_reach_the_journal_exactly(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 

@@ -9,17 +9,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, open_bundle
+from hakobu_runtime.database import Database
 from hakobu_runtime.device.state import State, read_keyring
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import BundleError, StateError
 from hakobu_runtime.scorer.scorer import Scorer
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS device (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS slots (
-    model TEXT NOT NULL, place TEXT NOT NULL CHECK (place IN ('active', 'former')),
-    version TEXT NOT NULL, digest TEXT NOT NULL, installed TEXT NOT NULL, PRIMARY KEY (model, place));
-"""
+VERSION = 1
+"""The version of the tables below."""
+
+_TABLES = (
+    "CREATE TABLE device (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id TEXT NOT NULL)",
+    """CREATE TABLE slots (
+        model TEXT NOT NULL, place TEXT NOT NULL CHECK (place IN ('active', 'former')),
+        version TEXT NOT NULL, digest TEXT NOT NULL, installed TEXT NOT NULL, PRIMARY KEY (model, place))""",
+)
+
+_ANEW = "then install the bundles again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +112,6 @@ def open_active(state: State, model: str | None = None) -> Bundle:
 @contextmanager
 def _slots(state: State) -> Iterator[sqlite3.Connection]:
     """Open the slots for one transaction."""
-    try:
-        with closing(sqlite3.connect(state.slots, timeout=30, isolation_level=None)) as slots:
-            slots.execute("PRAGMA synchronous = FULL")
-            slots.executescript(_TABLES)
-            slots.execute("BEGIN IMMEDIATE")
-            try:
-                yield slots
-            except BaseException:
-                slots.execute("ROLLBACK")
-                raise
-            slots.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise StateError(
-            f"{state.slots}: cannot be used: {error}; if it is damaged, remove it and install the bundles again"
-        ) from error
+    database = Database.open(state.slots, _TABLES, VERSION, patience=30.0, anew=_ANEW)
+    with closing(database), database.writing() as connection:
+        yield connection

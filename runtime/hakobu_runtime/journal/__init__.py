@@ -5,12 +5,12 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
 
+from hakobu_runtime.database import Database
 from hakobu_runtime.errors import FormatError, StateError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import SCHEMA, ModelName, Tally
 from hakobu_runtime.format.window import Span, Window
-from hakobu_runtime.journal.database import Database
 from hakobu_runtime.journal.packed import LARGEST, check, holds_any, pack, unpack
 
 VERSION = 1
@@ -27,6 +27,8 @@ _TABLES = (
         key TEXT PRIMARY KEY, rows_done INTEGER NOT NULL, input_offset INTEGER NOT NULL, output_bytes INTEGER NOT NULL,
         state TEXT NOT NULL)""",
 )
+
+_ANEW = "a new one is made, and counting starts again"
 
 _WINDOWS = """SELECT start, span, packed FROM windows JOIN models ON models.id = model
     WHERE digest = ? AND models.version = ? AND name = ?"""
@@ -60,7 +62,7 @@ class Journal:
         Every method raises StateError, which says what to do, when the file cannot be read or written, is damaged or
         stays locked; what was committed before is then still there.
         """
-        return cls(Database.open(path, _TABLES, VERSION, patience=patience))
+        return cls(Database.open(path, _TABLES, VERSION, patience=patience, anew=_ANEW))
 
     def __enter__(self) -> Self:
         return self

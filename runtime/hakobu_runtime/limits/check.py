@@ -160,7 +160,7 @@ class _Draft:
 
     def finish(self) -> Checked:
         """Apply the policies and put the breaches in the order of the rows."""
-        # Always a copy: of a single feature the transposed matrix would be contiguous, and the edits would reach `seen`.
+        # Always copies: the transpose of one row is contiguous already, and the edits would reach what is counted.
         numbers = np.array(self._seen_numbers.T, order="C", copy=True)
         strings = np.array(self._seen_strings.T, order="C", copy=True)
         for rows, place, value in self._edits:

@@ -62,17 +62,20 @@ def unpack(array: Array, dtype: type[np.float64 | np.int32]) -> tuple[NDArray[np
     if found.length == 0:
         return np.empty(0, dtype=dtype), np.empty(0, dtype=np.bool_)
     end = found.offset + found.length
-    values = _bytes_at(found.buffers[1], end * np.dtype(dtype).itemsize).view(dtype)[found.offset :].copy()
+    values = np.array(_Memory(found.buffers[1], end, np.dtype(dtype)))[found.offset :]
     if found.buffers[0] is None:
         return values, np.ones(found.length, dtype=np.bool_)
-    bits = np.unpackbits(_bytes_at(found.buffers[0], (end + 7) // 8), bitorder="little")
+    bits = np.unpackbits(np.asarray(_Memory(found.buffers[0], (end + 7) // 8, np.dtype(np.uint8))), bitorder="little")
     return values, bits[found.offset : end].astype(np.bool_)
 
 
-def _bytes_at(address: int | None, size: int) -> NDArray[np.uint8]:
-    if address is None:
-        raise ArrowError("a buffer of values is missing")
-    return np.frombuffer((ctypes.c_char * size).from_address(address), dtype=np.uint8)
+class _Memory:
+    """Foreign memory, as numpy wants to be told of it."""
+
+    def __init__(self, address: int | None, length: int, dtype: np.dtype[np.generic]) -> None:
+        if address is None:
+            raise ArrowError("a buffer of values is missing")
+        self.__array_interface__ = {"data": (address, True), "shape": (length,), "typestr": dtype.str, "version": 3}
 
 
 def numbers_of_numbers(array: Array, gaps: Gaps) -> Numbers:

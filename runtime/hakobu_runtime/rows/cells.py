@@ -1,12 +1,15 @@
 """What a cell means: as a number, as a text, or missing. Every reader asks here, so that they cannot disagree."""
 
 import json
+import sys
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, isnan, nan
 from numbers import Real
+from operator import lt
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -74,11 +77,11 @@ def number_of(cell: object, gaps: Gaps) -> float | None:
     return nan if number in gaps.numbers else number
 
 
-def _as_float(number: Real | Decimal | float) -> float:
+def _as_float(number: SupportsFloat) -> float:
     try:
         return float(number)
     except OverflowError:
-        return inf if number > 0 else -inf
+        return -inf if lt(number, 0) else inf
     except ValueError:  # a signalling NaN of decimal
         return nan
 
@@ -118,7 +121,10 @@ def plain_text(cell: object) -> str:
         return cell.decode("utf-8", "backslashreplace")
     if isinstance(cell, list | tuple | dict):
         return _json_text(cell)
-    return str(cell)
+    try:
+        return str(cell)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a number of more than {sys.get_int_max_str_digits()} digits"
 
 
 def _whole_characters(text: str) -> str:

@@ -1,6 +1,7 @@
 """Columns of cells in memory as a block: for scoring in process, and for readers that deliver Python values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +23,34 @@ def block_of(columns: Mapping[str, Cells], wanted: Wanted) -> Block:
     if any(name not in columns for name in wanted.required):
         check_names("the rows given", [str(name) for name in columns], wanted)
     there = {name: _cells(name, columns[name]) for name in wanted.forms if name in columns}
-    size = _size(there, columns)
     gaps = gaps_of(wanted.missing_values)
-    numbers: dict[str, Numbers] = {}
-    texts: dict[str, Texts] = {}
-    wrong: dict[str, Mapping[int, str]] = {}
-    for name, cells in there.items():
-        if wanted.forms[name] is Form.TEXT:
-            texts[name] = text_column(cells, gaps)
-            continue
-        numbers[name], bad = number_column(cells, gaps)
-        if bad:
-            wrong[name] = bad
-    return Block(0, size, numbers, texts, wrong)
+    return build_block(
+        0,
+        _size(there, columns),
+        {name: wanted.forms[name] for name in there},
+        lambda name: number_column(there[name], gaps),
+        lambda name: text_column(there[name], gaps),
+    )
+
+
+def build_block(
+    first: int,
+    size: int,
+    forms: Mapping[str, Form],
+    numbers: Callable[[str], tuple[Numbers, Mapping[int, str]]],
+    texts: Callable[[str], Texts],
+    broken: Mapping[int, str] = MappingProxyType({}),
+) -> Block:
+    """Return a block of the columns that `forms` names, each as `numbers` or `texts` delivers it."""
+    found = {name: numbers(name) for name, form in forms.items() if form is Form.NUMBER}
+    return Block(
+        first,
+        size,
+        {name: values for name, (values, _) in found.items()},
+        {name: texts(name) for name, form in forms.items() if form is Form.TEXT},
+        {name: wrong for name, (_, wrong) in found.items() if wrong},
+        broken,
+    )
 
 
 def _cells(name: str, column: object) -> Cells:
@@ -102,7 +118,7 @@ def _listed(cells: NDArray[np.generic]) -> Sequence[object]:
     if cells.dtype.kind == "M":
         return ["" if np.isnat(cell) else moment_text(cell) for cell in cells]
     if cells.dtype.kind == "S":
-        return np.char.decode(cells, "utf-8", "backslashreplace").tolist()
+        return [plain_text(cell) for cell in cells]
     if cells.dtype.kind == "f" and cells.dtype != np.float64:
         return list(cells)
     listed: list[object] = cells.tolist()

@@ -15,7 +15,7 @@ _BOMS = (
 _FOREIGN = (
     (b"PK\x03\x04", "this is an Excel or zip file: open it and save the sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "this is an old Excel file: open it and save the sheet as CSV"),
-    (b"PAR1", "this is a Parquet file: give --format parquet, or name it .parquet"),
+    (b"PAR1\x15", "this is a Parquet file: give --format parquet, or name it .parquet"),
     (b"\x1f\x8b", "this file is compressed with gzip: unpack it first"),
     (b"\x28\xb5\x2f\xfd", "this file is compressed with zstd: unpack it first"),
     (b"%PDF", "this is a PDF: save the table as CSV"),
@@ -36,14 +36,15 @@ class Utf8Stream:
 
     def __init__(self, file: BinaryIO, encoding: str | None, where: str) -> None:
         self._file = file
-        self._head = _read(file, 64)
+        self._where = where
+        self._head = self._read(64)
         self._problem: UnreadableError | None = None
         foreign = next((words for magic, words in _FOREIGN if self._head.startswith(magic)), None)
         if foreign:
             raise InputError(f"{where}: {foreign}")
         marked = next((name for mark, name in _BOMS if self._head.startswith(mark)), None)
         self._codec = _codec(encoding, where) if encoding else (marked or "utf-8")
-        self._is_utf8 = codecs.lookup(self._codec).name in ("utf-8", "utf-8-sig")
+        self._is_utf8 = self._codec == "utf-8"
         self._decoder = codecs.getincrementaldecoder(self._codec)("strict")
         self._fed = 0
         self._started = False
@@ -53,7 +54,7 @@ class Utf8Stream:
     def read(self, size: int) -> bytes:
         """Return some bytes, about `size` of the file's; b"" at the end; raise UnreadableError where it breaks off."""
         while self._problem is None:
-            chunk = self._head or _read(self._file, size)
+            chunk = self._head or self._read(size)
             self._head = b""
             self.consumed += len(chunk)
             decoded = self._decode(chunk)
@@ -66,9 +67,17 @@ class Utf8Stream:
                     "there is a NUL byte, so this is no text, or text in UTF-16: save it as CSV in UTF-8, "
                     "or give --encoding utf-16"
                 )
-            if decoded or not chunk:
+            if decoded or not (chunk or self._problem):
                 return decoded
         raise self._problem
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise InputError(
+                f"{self._where}: cannot be read on: {error.strerror}; is the disk or stick still there?"
+            ) from error
 
     def _decode(self, chunk: bytes) -> bytes:
         before, (waiting, _) = self._fed, self._decoder.getstate()
@@ -101,15 +110,9 @@ def _codec(encoding: str, where: str) -> str:
     try:
         "".encode(encoding)  # refuses what is a codec but no encoding of text, like rot13
         codecs.getincrementaldecoder(encoding)
+        name = codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise InputError(
             f"{where}: there is no encoding named {encoding!r}; known are utf-8, latin-1, cp1252, cp932, utf-16, ..."
         ) from error
-    return encoding
-
-
-def _read(file: BinaryIO, size: int) -> bytes:
-    try:
-        return file.read(size)
-    except OSError as error:
-        raise InputError(f"{file.name}: cannot be read on: {error.strerror}; is the disk or stick still there?") from error
+    return "utf-8" if name == "utf-8-sig" else name

@@ -56,7 +56,7 @@ class Records:
                 return b""
             if self._ended or len(self._pending) > LONGEST_RECORD:
                 raise UnreadableError(self._broken_off)
-            size = 2 * max(size, len(self._pending))
+            size = min(2 * max(size, len(self._pending)), LONGEST_RECORD + 1)
 
     def _fill(self, size: int) -> None:
         """Read until `size` bytes are pending, or there are no more."""

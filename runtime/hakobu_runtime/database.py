@@ -18,22 +18,25 @@ _FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTO
 class Database:
     """An open database; the threads of a program may share it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, anew: str) -> None:
         self.path = path
+        self._anew = anew
         self._connection = connection
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path, tables: Sequence[str], version: int, *, patience: float) -> "Database":
+    def open(cls, path: Path, tables: Sequence[str], version: int, *, patience: float, anew: str) -> "Database":
         """Open the database at `path`, made with `tables` when it is not there; wait `patience` seconds for locks.
+
+        `anew` says what follows when a damaged file is moved away, for the error's remedy.
 
         Raises StateError when it cannot be used, or was written by a newer version than `version`.
         """
-        with _in_words(path):
+        with _in_words(path, anew):
             connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
-            database = cls(path, connection)
-            with _in_words(path):
+            database = cls(path, connection, anew)
+            with _in_words(path, anew):
                 _write_ahead(connection, patience)
             database._prepare(tables, version)
         except BaseException:
@@ -48,13 +51,13 @@ class Database:
 
     def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of one `SELECT`, all as of one moment."""
-        with self._lock, _in_words(self.path):
+        with self._lock, _in_words(self.path, self._anew):
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the only writer's place until the block ends; then all it did is on the disk, or none if it raised."""
-        with self._lock, _in_words(self.path):
+        with self._lock, _in_words(self.path, self._anew):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -66,7 +69,7 @@ class Database:
 
     def damaged(self, what: str) -> StateError:
         """Return the error that says that the file is damaged."""
-        return StateError(f"{self.path}: {_damaged(self.path, what)}")
+        return StateError(f"{self.path}: {_damaged(self.path, what, self._anew)}")
 
     def _prepare(self, tables: Sequence[str], version: int) -> None:
         found = self._version()
@@ -112,20 +115,20 @@ def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
 
 
 @contextmanager
-def _in_words(path: Path) -> Iterator[None]:
+def _in_words(path: Path, anew: str) -> Iterator[None]:
     """Turn SQLite's errors about the file into what is wrong and what to do."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise StateError(f"{path}: {_words(path, error)}") from error
+        raise StateError(f"{path}: {_words(path, error, anew)}") from error
 
 
-def _words(path: Path, error: sqlite3.DatabaseError) -> str:
+def _words(path: Path, error: sqlite3.DatabaseError, anew: str) -> str:
     code = _code(error)
     if code in _BUSY:
         return "another program keeps it locked; wait until that has ended and run the command again"
     if code in _DAMAGED:
-        return _damaged(path, str(error))
+        return _damaged(path, str(error), anew)
     if code in _FORBIDDEN:
         return (
             f"cannot be opened for writing ({error}); make {path.parent} a writable folder, or choose another --state"
@@ -137,11 +140,8 @@ def _words(path: Path, error: sqlite3.DatabaseError) -> str:
     return f"cannot be used: {error}"
 
 
-def _damaged(path: Path, what: str) -> str:
-    return (
-        f"is damaged ({what}); move it away, with {path.name}-wal and {path.name}-shm if they are there: "
-        "a new one is made, and counting starts again"
-    )
+def _damaged(path: Path, what: str, anew: str) -> str:
+    return f"is damaged ({what}); move it away, with {path.name}-wal and {path.name}-shm if they are there: {anew}"
 
 
 def _code(error: sqlite3.DatabaseError) -> int:

@@ -1,0 +1,47 @@
+"""Columns that know the answer: a copy of the target, or another spelling of it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hakobu.scaffold.column import Column
+from hakobu.scaffold.infer import Guess
+
+_FEWEST_ROWS = 10
+_ROWS_A_VALUE = 20
+
+
+def leak(column: Column, guess: Guess, target: Column, target_guess: Guess) -> str:
+    """Return how `column` gives the target away; "" when it does not. Both hold the same rows."""
+    both = column.there & target.there
+    if both.sum() < _FEWEST_ROWS:
+        return ""
+    x, y = column.take(np.flatnonzero(both)), target.take(np.flatnonzero(both))
+    if x.codes.tolist() == y.codes.tolist() and x.texts == y.texts:
+        return f"a copy of the target '{target.name}'"
+    values, _, pairs = _distinct(x, y)
+    if len(y.texts) == values == pairs and 2 * values <= len(x):
+        return f"the target '{target.name}' in other words: each value of the one stands with one value of the other"
+    if guess.numbers and target_guess.numbers and not guess.bad and not target_guess.bad:
+        place, answer = _ranks(x, guess.numbers), _ranks(y, target_guess.numbers)
+        if answer.max() > 1 and (np.array_equal(place, answer) or np.array_equal(place.max() - place, answer)):
+            return f"the target '{target.name}' on another scale: it rises and falls with it in every row"
+    return ""
+
+
+def decides(column: Column, target: Column) -> bool:
+    """Say whether every value of `column`, each of them common, stands with one value of the target alone."""
+    both = np.flatnonzero(column.there & target.there)
+    if len(both) < _FEWEST_ROWS:
+        return False
+    values, answers, pairs = _distinct(column.take(both), target.take(both))
+    return values == pairs and answers > 1 and values * _ROWS_A_VALUE <= len(both)
+
+
+def _distinct(x: Column, y: Column) -> tuple[int, int, int]:
+    """Return how many distinct values `x`, `y`, and the pairs of them have."""
+    return len(x.texts), len(y.texts), len(np.unique(x.codes * len(y.texts) + y.codes))
+
+
+def _ranks(column: Column, numbers: dict[str, float]) -> NDArray[np.int64]:
+    values = np.array([numbers[text] for text in column.texts])[column.codes]
+    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)

@@ -1,0 +1,141 @@
+"""CSV and its kin: the fast way through Arrow, and the careful way for a block that holds a row of another length."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from arro3.core import DataType, Field, Schema
+from arro3.io import read_csv
+
+from hakobu_runtime.errors import InputError
+from hakobu_runtime.format.block import Block, Wanted
+from hakobu_runtime.rows.arrow import ArrowError, arrow_errors, numbers_of_texts, texts_of
+from hakobu_runtime.rows.cells import gaps_of
+from hakobu_runtime.rows.columns import build_block, number_column, text_column
+from hakobu_runtime.rows.encoding import UnreadableError, Utf8Stream
+from hakobu_runtime.rows.names import check_names
+from hakobu_runtime.rows.records import Records, count_plain, csv_end, first_end
+
+_UNCLOSED = 'a quote (") is opened and never closed; delete it, or double it where it belongs to the text'
+_LONGEST_FIELD = 2**31 - 1
+
+
+class DelimitedReader:
+    """The rows of a stream of delimited text; the first record is the header."""
+
+    def __init__(self, stream: Utf8Stream, wanted: Wanted, delimiter: str, where: str, block_rows: int) -> None:
+        self._where = where
+        self._delimiter = delimiter
+        self._records = Records(stream, csv_end(delimiter), _UNCLOSED)
+        self.columns = self._header()
+        check_names(where, self.columns, wanted, delimiter)
+        self._gaps = gaps_of(wanted.missing_values)
+        self._forms = {name: form for name, form in wanted.forms.items() if name in self.columns}
+        self._places = {name: self.columns.index(name) for name in self._forms}
+        self._schema = self._types()
+        self._block_bytes = self._records.bytes_for(block_rows)
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read."""
+        return self._records.position
+
+    def blocks(self, skip: int) -> Iterator[Block]:
+        """Yield the blocks that hold rows from number `skip` on, counted from 0."""
+        first = 0
+        while content := self._take(first):
+            rows = count_plain(content) if first < skip and len(self.columns) > 1 else None
+            if rows is not None and first + rows <= skip:
+                first += rows
+                continue
+            block = self._block(content, first)
+            first += block.size
+            if first > skip and block.size:
+                yield block
+
+    def _header(self) -> tuple[str, ...]:
+        try:
+            content = self._records.take(1, first_end(self._delimiter))
+        except UnreadableError as problem:
+            raise InputError(f"{self._where}: the header cannot be read: {problem}") from problem
+        names = next((fields for fields in _split(content, self._delimiter) if fields), None)
+        if names is None:
+            raise InputError(f"{self._where}: the file is empty; its first line must name the columns")
+        # The first may be nameless: pandas and R write their row numbers so.
+        nameless = [place for place, name in enumerate(names[1:], 2) if not name.strip()]
+        if nameless:
+            raise InputError(
+                f"{self._where}: column {nameless[0]} of {len(names)} has no name in the header; "
+                "name it, or delete the column"
+            )
+        return tuple(names)
+
+    def _types(self) -> Schema:
+        """Return texts for the columns that are wanted, and for the others a type that takes no memory."""
+        taken = set(self._places.values())
+        return Schema(
+            [
+                Field(str(place), DataType.utf8() if place in taken else DataType.null(), nullable=True)
+                for place in range(len(self.columns))
+            ]
+        )
+
+    def _take(self, first: int) -> bytes:
+        try:
+            return self._records.take(self._block_bytes)
+        except UnreadableError as problem:
+            raise InputError(f"{self._where}: row {first + 1}: {problem}") from problem
+
+    def _block(self, content: bytes, first: int) -> Block:
+        if len(self.columns) > 1:  # of a single column, Arrow skips the blank lines, which are missing cells
+            try:
+                return self._read(content, first)
+            except ArrowError:
+                pass  # a row of another length: the careful way says which
+        return self._read_carefully(content, first)
+
+    def _read(self, content: bytes, first: int) -> Block:
+        # Arrow makes room for a whole batch beforehand, so its size must be that of the block.
+        most = content.count(b"\n") + (content.count(b"\r") if b"\r" in content else 0)
+        with arrow_errors():
+            batches = list(
+                read_csv(content, self._schema, has_header=False, batch_size=most, delimiter=self._delimiter)
+            )
+        if not batches:
+            return Block(first, 0, {}, {})
+        batch = batches[0]
+        return build_block(
+            first,
+            batch.num_rows,
+            self._forms,
+            lambda name: numbers_of_texts(batch.column(self._places[name]), self._gaps),
+            lambda name: texts_of(batch.column(self._places[name]), self._gaps),
+        )
+
+    def _read_carefully(self, content: bytes, first: int) -> Block:
+        width = len(self.columns)
+        # A blank line is a missing cell in a table of one column, and nothing in a wider one.
+        rows = [fields or [""] for fields in _split(content, self._delimiter) if fields or width == 1]
+        broken = {row: self._ragged(fields) for row, fields in enumerate(rows) if len(fields) != width}
+
+        def cells(name: str) -> list[str]:
+            place = self._places[name]
+            return ["" if row in broken else fields[place] for row, fields in enumerate(rows)]
+
+        return build_block(
+            first,
+            len(rows),
+            self._forms,
+            lambda name: number_column(cells(name), self._gaps),
+            lambda name: text_column(cells(name), self._gaps),
+            broken,
+        )
+
+    def _ragged(self, fields: Sequence[str]) -> str:
+        return f"row has {len(fields)} field{'s' if len(fields) > 1 else ''}, the header has {len(self.columns)}"
+
+
+def _split(content: bytes, delimiter: str) -> Iterator[Sequence[str]]:
+    """Yield the fields of each record, none for a blank line."""
+    csv.field_size_limit(_LONGEST_FIELD)
+    return csv.reader(io.StringIO(content.decode(), newline=""), delimiter=delimiter)

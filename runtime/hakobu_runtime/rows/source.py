@@ -1,0 +1,180 @@
+"""Opening a file of rows: its format, what can be wrong with the path, and the stream of blocks."""
+
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from hakobu_runtime.errors import InputError, UsageError
+from hakobu_runtime.format.block import Block, Wanted
+from hakobu_runtime.rows.encoding import Utf8Stream
+from hakobu_runtime.rows.names import nearest
+
+_FORMATS: Mapping[str, str] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+_KNOWN = ("csv", "jsonl", "parquet")
+BLOCK_ROWS = 12_000
+"""About how many rows a block holds: enough to keep numpy busy, few enough to stay in a processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the rows of a file are written; None leaves it to the file's name and first bytes."""
+
+    format: str | None = None
+    """`csv`, `jsonl` or `parquet`."""
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in (None, *_KNOWN):
+            raise UsageError(f"there is no format {self.format!r}; known are {', '.join(_KNOWN)}")
+        if self.delimiter in ("\\t", "tab"):
+            object.__setattr__(self, "delimiter", "\t")
+        sign = self.delimiter
+        if sign is not None and (len(sign) != 1 or not sign.isascii() or sign in '"\r\n\0'):
+            raise UsageError(f"the delimiter {sign!r} must be a single ASCII character, like ',' ';' '|' or '\\t'")
+
+
+class Reader(Protocol):
+    """What a format must give."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read."""
+
+    def blocks(self, skip: int) -> Iterator[Block]:
+        """Yield the blocks that hold rows from number `skip` on, counted from 0."""
+
+
+class Rows:
+    """The rows of a file, a block at a time, in their order; a context manager that closes the file."""
+
+    def __init__(self, reader: Reader, size: int | None, opened: ExitStack) -> None:
+        self._reader = reader
+        self._opened = opened
+        self._skip = 0
+        self._blocks: Iterator[Block] | None = None
+        self.size = size
+        """How many bytes the file has; None when it is a pipe."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the file's columns."""
+        return self._reader.columns
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read so far."""
+        return self._reader.position
+
+    def skip(self, rows: int) -> None:
+        """Leave out the first `rows` rows of the file; to be called before the first block is taken."""
+        self._skip = rows
+
+    def __enter__(self) -> "Rows":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def __iter__(self) -> Iterator[Block]:
+        return self
+
+    def __next__(self) -> Block:
+        if self._blocks is None:
+            self._blocks = self._reader.blocks(self._skip)
+        return _from_row(next(self._blocks), self._skip)
+
+
+def open_rows(path: Path, wanted: Wanted, *, layout: Layout | None = None, block_rows: int = BLOCK_ROWS) -> Rows:
+    """Open the table at `path` for reading the columns that are `wanted`, in blocks of about `block_rows` rows.
+
+    Blocks depend on the file and the arguments alone. Raises InputError when the file cannot be read, is not of its
+    format, or lacks a required column.
+    """
+    layout = layout or Layout()
+    where = str(path)
+    kind = layout.format or _format(path)
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(path.open("rb"))
+            found = path.stat()
+        except OSError as error:
+            raise InputError(_refusal(path, error)) from error
+        size = found.st_size if stat.S_ISREG(found.st_mode) else None
+        reader: Reader
+        if kind == "parquet":
+            if size is None:
+                raise InputError(f"{where}: Parquet cannot be read from a pipe; give a file")
+            from hakobu_runtime.rows.parquet import ParquetReader
+
+            reader = ParquetReader(path, size, wanted, where, block_rows)
+        elif kind == "jsonl":
+            from hakobu_runtime.rows.jsonl import JsonlReader
+
+            reader = JsonlReader(Utf8Stream(file, layout.encoding, where), wanted, where, block_rows)
+        else:
+            from hakobu_runtime.rows.delimited import DelimitedReader
+
+            delimiter = layout.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
+            stream = Utf8Stream(file, layout.encoding, where)
+            reader = DelimitedReader(stream, wanted, delimiter, where, block_rows)
+        return Rows(reader, size, opened.pop_all())
+
+
+def _format(path: Path) -> str:
+    if path.suffix.lower() in _FORMATS:
+        return _FORMATS[path.suffix.lower()]
+    if path.is_dir() or not path.exists():
+        return "csv"  # opening it says what is wrong
+    ending = f"the ending {path.suffix!r} says" if path.suffix else "its name says"
+    hint = "; save the sheet as CSV" if path.suffix.lower() in (".xls", ".xlsx", ".xlsm", ".ods") else ""
+    raise InputError(f"{path}: {ending} nothing about its format: give --format csv, jsonl or parquet{hint}")
+
+
+def _refusal(path: Path, error: OSError) -> str:
+    if path.is_dir():
+        return f"{path}: is a folder; name a file in it"
+    if isinstance(error, PermissionError):
+        return f"{path}: you have no permission to read this file; ask its owner, or copy it to a folder of yours"
+    if not isinstance(error, FileNotFoundError):
+        return f"{path}: cannot be read: {error.strerror}"
+    if not path.parent.is_dir():
+        return f"{path}: there is no folder {path.parent}"
+    close = nearest(path.name, (other.name for other in path.parent.iterdir()))
+    hint = f"; the nearest there: {', '.join(close)}" if close else "; check the name"
+    return f"{path}: there is no such file{hint}"
+
+
+def _from_row(block: Block, row: int) -> Block:
+    """Return `block` without the rows before number `row` of the table."""
+    cut = row - block.first
+    if cut <= 0:
+        return block
+    return replace(
+        block,
+        first=row,
+        size=block.size - cut,
+        numbers={name: values[cut:] for name, values in block.numbers.items()},
+        texts={name: values[cut:] for name, values in block.texts.items()},
+        wrong={name: kept for name, cells in block.wrong.items() if (kept := _shift(cells, cut))},
+        broken=_shift(block.broken, cut),
+    )
+
+
+def _shift(cells: Mapping[int, str], cut: int) -> dict[int, str]:
+    return {row - cut: text for row, text in cells.items() if row >= cut}
