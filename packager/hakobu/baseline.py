@@ -125,13 +125,12 @@ def learn_outputs(
     scores = None
     if score is not None:
         scores = baseline_of(NumberBins(edges_of(score, whole=False)), score, times, spans)
-    if predicted.labels is None:
+    if predicted.codes is None:
         if scores is None:
             raise AssertionError("a regression always has values")
         return Regression(scores)
-    names = {(label if isinstance(label, str) else int(label)): str(label) for label in classes}
-    labels = np.array([names[label] for label in predicted.labels.tolist()], dtype=object)
-    counted = baseline_of(CategoryBins(tuple(str(label) for label in classes)), labels, times, spans)
+    names = np.array([str(label) for label in classes], dtype=object)
+    counted = baseline_of(CategoryBins(tuple(names)), names[predicted.codes], times, spans)
     return Classification(classes, counted, scores)
 
 

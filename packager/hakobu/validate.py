@@ -3,7 +3,7 @@
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from hakobu.table import DTYPE, Table
 from hakobu.train import Trained
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.golden import Tolerance
-from hakobu_runtime.format.manifest import Metric
+from hakobu_runtime.format.manifest import ClassLabel, Metric
 from hakobu_runtime.format.validation import Gate, Outcome, Stage
 from hakobu_runtime.limits.derive import derive_number
-from hakobu_runtime.model import Predicted
+from hakobu_runtime.model import Predicted, codes_of
 
 _RULE = re.compile(r"\s*(>=|<=)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
@@ -207,12 +207,14 @@ def _dummy(trained: Trained, project: Project, main: str) -> float:
     return _scored(get_scorer(main), dummy, np.zeros((len(trained.y_holdout), 1)), trained.y_holdout)
 
 
-def parity_gates(trained: Trained, predicted: Predicted, tolerance: Tolerance) -> Iterator[Gate]:
+def parity_gates(
+    trained: Trained, predicted: Predicted, classes: Sequence[ClassLabel], tolerance: Tolerance
+) -> Iterator[Gate]:
     """Hold what onnxruntime gave for every hold-out row against the trained pipeline."""
     estimator, X = trained.estimator, trained.X_holdout
     remedy = "the exported model is not the trained one; use another estimator for the step that differs"
-    if predicted.labels is not None:
-        changed = int(np.count_nonzero(predicted.labels != estimator.predict(X)))
+    if predicted.codes is not None:
+        changed = int(np.count_nonzero(predicted.codes != codes_of(np.asarray(estimator.predict(X)), classes)))
         yield judge(
             Stage.EXPORT, "parity: classes", f"classes that changed, of {len(X)} hold-out rows", changed, 0,
             passed=changed == 0, remedy=remedy,

@@ -1,5 +1,6 @@
 """The model itself, run by onnxruntime."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.errors import BundleError
-from hakobu_runtime.format.manifest import Tensors
+from hakobu_runtime.format.manifest import ClassLabel, Tensors
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """What the model gives for n rows."""
 
-    labels: NDArray[Any] | None
-    """Shape (n,), int64 or text: the classes, of a classification."""
+    codes: NDArray[np.int64] | None
+    """Shape (n,): the places of the classes in the manifest's list, of a classification."""
     probabilities: NDArray[np.float32] | None
     """Shape (n, classes), of a classification that has them."""
     values: NDArray[np.float32] | None
@@ -26,7 +27,7 @@ class Predicted:
 class Model:
     """An ONNX model whose bytes were verified; one session, made at the first use, and safe to share by threads."""
 
-    def __init__(self, content: bytes, tensors: Tensors, classes: int) -> None:
+    def __init__(self, content: bytes, tensors: Tensors, classes: Sequence[ClassLabel]) -> None:
         self._content = content
         self._tensors = tensors
         self._classes = classes
@@ -53,7 +54,7 @@ class Model:
     def predict(self, numbers: NDArray[np.floating], strings: NDArray[np.object_]) -> Predicted:
         """Score `numbers` (n, number features) and `strings` (n, category features)."""
         if len(numbers) == 0:
-            return self._shaped({}, 0)
+            return self._nothing()
         feeds = {self._tensors.numbers: numbers, self._tensors.strings: strings}
         inputs = {name: matrix for name, matrix in feeds.items() if name is not None}
         try:
@@ -64,18 +65,44 @@ class Model:
             raise BundleError(f"onnxruntime cannot run the model: {_first_line(error)}") from error
         return self._shaped(dict(zip(self._outputs, found, strict=True)), len(numbers))
 
+    def _nothing(self) -> Predicted:
+        """Return what the model gives for no rows."""
+        names, empty = self._tensors, np.empty(0, dtype=np.float32)
+        return Predicted(
+            np.empty(0, dtype=np.int64) if names.label else None,
+            np.empty((0, len(self._classes)), dtype=np.float32) if names.probabilities else None,
+            empty if names.value else None,
+        )
+
     def _shaped(self, found: dict[str, Any], rows: int) -> Predicted:
         """Give the outputs the shapes that the manifest promises."""
         names = self._tensors
-        labels = _flat(found.get(names.label or "", np.empty(0, dtype=np.int64)), rows) if names.label else None
-        values = _flat(found.get(names.value or "", np.empty(0, dtype=np.float32)), rows) if names.value else None
-        probabilities = None
-        if names.probabilities:
-            wide = self._classes
-            probabilities = found.get(names.probabilities, np.empty((0, wide), dtype=np.float32))
-            if probabilities.shape != (rows, wide):
-                raise BundleError(f"the model gave probabilities of shape {probabilities.shape}, not {(rows, wide)}")
-        return Predicted(labels, probabilities, values)
+        probabilities = found[names.probabilities] if names.probabilities else None
+        if probabilities is not None and probabilities.shape != (rows, len(self._classes)):
+            wide = len(self._classes)
+            raise BundleError(f"the model gave probabilities of shape {probabilities.shape}, not {(rows, wide)}")
+        return Predicted(
+            codes_of(_flat(found[names.label], rows), self._classes) if names.label else None,
+            probabilities,
+            _flat(found[names.value], rows) if names.value else None,
+        )
+
+
+def codes_of(labels: NDArray[Any], classes: Sequence[ClassLabel]) -> NDArray[np.int64]:
+    """Return the place in `classes` of each of `labels`, shape (n,); raise BundleError for one that is not there."""
+    if labels.dtype.kind in "biu":
+        keys = np.array([int(label) for label in classes], dtype=np.int64)
+        order = np.argsort(keys)
+        places = np.minimum(np.searchsorted(keys[order], labels), len(keys) - 1)
+        codes: NDArray[np.int64] = order[places]
+        known = keys[codes] == labels
+    else:
+        index = {str(label): code for code, label in enumerate(classes)}
+        codes = np.fromiter((index.get(label, -1) for label in labels), dtype=np.int64, count=len(labels))
+        known = codes >= 0
+    if not known.all():
+        raise BundleError(f"the model gave the class {labels[~known][0]!r}, which its manifest does not list")
+    return codes
 
 
 def _flat(output: NDArray[Any], rows: int) -> NDArray[Any]:

@@ -96,9 +96,16 @@ classes = st.one_of(
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=4, unique=True).map(tuple),
     st.just((False, True)),
 )
-outputs = st.builds(Classification, classes, baselines(category_bins), st.none() | baselines(number_bins)) | st.builds(
-    Regression, baselines(number_bins)
-)
+
+
+@st.composite
+def classifications(draw: st.DrawFn) -> Classification:
+    found = draw(classes)
+    labels = draw(baselines(st.just(CategoryBins(tuple(str(label) for label in found)))))
+    return Classification(found, labels, draw(st.none() | baselines(number_bins)))
+
+
+outputs = classifications() | st.builds(Regression, baselines(number_bins))
 provenances = st.builds(
     Provenance,
     digests,

@@ -36,10 +36,9 @@ from hakobu_runtime.format.window import Span
 from hakobu_runtime.limits.breach import Verdict
 from hakobu_runtime.limits.check import check
 from hakobu_runtime.limits.derive import wanted
-from hakobu_runtime.model import Model, Predicted
+from hakobu_runtime.model import Model, Predicted, codes_of
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.scorer.scorer import Scorer
-from hakobu_runtime.scorer.scores import name_classes
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
 
 T = TypeVar("T")
@@ -113,8 +112,8 @@ def _prove_and_pack(
     model, tensors = export(trained.estimator, project.inputs, project.file.model.task is Task.CLASSIFICATION)
     progress("prove")
     numbers, strings = matrices_of(trained.X_holdout, project.inputs)
-    predicted = Model(model, tensors, len(table.classes)).predict(numbers, strings)
-    gates += parity_gates(trained, predicted, project.file.gates.parity)
+    predicted = Model(model, tensors, table.classes).predict(numbers, strings)
+    gates += parity_gates(trained, predicted, table.classes, project.file.gates.parity)
     if _failed(gates):
         return None
     manifest = _manifest(project, table, trained, metrics, tensors, predicted)
@@ -218,7 +217,7 @@ def _predictions(trained: Trained, frame: pd.DataFrame, manifest: Manifest) -> S
     found = np.asarray(trained.estimator.predict(frame)).reshape(len(frame))
     if not isinstance(manifest.outputs, Classification):
         return [float(value) for value in found]
-    return name_classes(found, manifest.outputs.classes)
+    return [manifest.outputs.classes[code] for code in codes_of(found, manifest.outputs.classes)]
 
 
 def _probabilities(trained: Trained, frame: pd.DataFrame, manifest: Manifest) -> list[tuple[float, ...] | None]:

@@ -15,14 +15,14 @@ def clock_format(column: Column, asked: str | None, where: str) -> tuple[str | N
     """
     if len(column.present) < 2:
         held = f"is {quote(column.present[0])} in every row" if column.present else "is empty in every row"
-        raise InputError(f"{where}: the time column '{column.name}' {held}; rows cannot be put in order by it")
+        raise InputError(f"{where}: the time column {quote(column.name)} {held}; rows cannot be put in order by it")
     written = Written((asked,)) if asked else how_written(column.name, column.present, patterns=TIME_PATTERNS)
     if written is None:
         raise InputError(_refusal(column, column.present[0], where, "like 2026-12-31 or 2026-12-31T23:59:00"))
     if not written.certain:
         fitting = " or ".join(f"'{pattern}'" for pattern in written.patterns)
         raise InputError(
-            f"{where}: the time column '{column.name}' holds {quote(column.present[0])}, "
+            f"{where}: the time column {quote(column.name)} holds {quote(column.present[0])}, "
             f"which can be read in two ways: say which with --time-format {fitting}"
         )
     counts = column.counts()
@@ -34,6 +34,6 @@ def clock_format(column: Column, asked: str | None, where: str) -> tuple[str | N
 
 def _refusal(column: Column, text: str, where: str, example: str) -> str:
     return (
-        f"{where}: the time column '{column.name}' holds {quote(text)} in row {column.row_of(text)}, which is no time "
-        f"{example}; name another column with --time, or say how it is written with --time-format"
+        f"{where}: the time column {quote(column.name)} holds {quote(text)} in row {column.row_of(text)}, "
+        f"which is no time {example}; name another column with --time, or say how it is written with --time-format"
     )

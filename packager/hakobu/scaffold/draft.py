@@ -79,7 +79,9 @@ def draft(source: Source, roles: Roles) -> Draft:
     target = judge_target(known.take(rows), roles.task, where)
     warnings = [*_about_rows(source), *_about_target(target)]
     if roles.group and len(source.column(roles.group).take(rows).present) < 2:
-        raise InputError(f"{where}: the group column '{roles.group}' holds one group only; rows cannot be split by it")
+        raise InputError(
+            f"{where}: the group column {quote(roles.group)} holds one group only; rows cannot be split by it"
+        )
     if roles.time:
         times = source.column(roles.time).without(missing).take(rows)
         pattern, bad = clock_format(times, roles.time_format, where)
@@ -87,7 +89,7 @@ def draft(source: Source, roles: Roles) -> Draft:
         warnings += _about_times(times, bad)
     kept, left = _sort_out([column.without(missing).take(rows) for column in others], target)
     if not kept:
-        reasons = "; ".join(f"'{column.name}': {column.reason}" for column in left[:3])
+        reasons = "; ".join(f"{quote(column.name)}: {column.reason}" for column in left[:3])
         raise InputError(f"{where}: no column is left to learn from: {reasons or 'the table has no others'}")
     warnings += [warning for column in kept for warning in column.warnings]
     return Draft(source, roles, target, kept, left, tuple(sorted(missing)), tuple(warnings))
@@ -122,14 +124,14 @@ def _sort_out(columns: list[Column], target: Target) -> tuple[tuple[Kept, ...], 
 
 def _kept(column: Column, guess: Guess, parts: tuple[Part, ...], target: Target) -> Kept:
     warnings = [
-        f"'{column.name}' = {quote(text)} in row {column.row_of(text)} is no {guess.kind}{_TRUE_BUT}"
+        f"{quote(column.name)} = {quote(text)} in row {column.row_of(text)} is no {guess.kind}{_TRUE_BUT}"
         for text in guess.bad[:3]
     ]
     if len(guess.bad) > 3:
-        warnings.append(f"'{column.name}' holds {len(guess.bad) - 3} more such cells")
+        warnings.append(f"{quote(column.name)} holds {len(guess.bad) - 3} more such cells")
     if decides(column, target.column):
         warnings.append(
-            f"'{column.name}' tells the target in every row: leave it out unless it is known before the target is"
+            f"{quote(column.name)} tells the target in every row: leave it out unless it is known before the target is"
         )
     pattern = guess.written.pattern if guess.written and guess.kind is Kind.DATE else None
     return Kept(
@@ -150,8 +152,9 @@ def _remarks(column: Column, guess: Guess) -> Iterator[str]:
         yield 'kind = "boolean" would read true, false, yes and no as well, but not 1.0'
     if too_large(guess):
         yield "beyond 16,777,216 a model cannot tell whole numbers apart that lie close together"
-    if guess.numbers and any(text.strip().startswith("0") and text.strip().isdigit() and len(text.strip()) > 1
-                             for text in guess.numbers):
+    if guess.numbers and any(
+        text.strip().startswith("0") and text.strip().isdigit() and len(text.strip()) > 1 for text in guess.numbers
+    ):
         yield "zeros in front are dropped: 007 is 7"
 
 
@@ -178,7 +181,7 @@ def _about_target(target: Target) -> Iterator[str]:
 
 def _about_times(times: Column, bad: tuple[str, ...]) -> Iterator[str]:
     for text in bad[:3]:
-        yield f"the time '{times.name}' is {quote(text)} in row {times.row_of(text)}{_TRUE_BUT.partition(',')[0]}"
+        yield f"the time {quote(times.name)} is {quote(text)} in row {times.row_of(text)}{_TRUE_BUT.partition(',')[0]}"
     empty = int((~times.there).sum())
     if empty:
-        yield f"the time '{times.name}' is missing in {empty:,} rows; the build asks for it in every row"
+        yield f"the time {quote(times.name)} is missing in {empty:,} rows; the build asks for it in every row"

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from hakobu.scaffold.column import Column
 from hakobu.scaffold.infer import Guess
+from hakobu_runtime.limits.breach import quote
 
 _FEWEST_ROWS = 10
 _ROWS_A_VALUE = 20
@@ -16,15 +17,16 @@ def leak(column: Column, guess: Guess, target: Column, target_guess: Guess) -> s
     if both.sum() < _FEWEST_ROWS:
         return ""
     x, y = column.take(np.flatnonzero(both)), target.take(np.flatnonzero(both))
+    goal = f"the target {quote(target.name)}"
     if x.codes.tolist() == y.codes.tolist() and x.texts == y.texts:
-        return f"a copy of the target '{target.name}'"
+        return f"a copy of {goal}"
     values, _, pairs = _distinct(x, y)
     if len(y.texts) == values == pairs and 2 * values <= len(x):
-        return f"the target '{target.name}' in other words: each value of the one stands with one value of the other"
+        return f"{goal} in other words: each value of the one stands with one value of the other"
     if guess.numbers and target_guess.numbers and not guess.bad and not target_guess.bad:
         place, answer = _ranks(x, guess.numbers), _ranks(y, target_guess.numbers)
         if answer.max() > 1 and (np.array_equal(place, answer) or np.array_equal(place.max() - place, answer)):
-            return f"the target '{target.name}' on another scale: it rises and falls with it in every row"
+            return f"{goal} on another scale: it rises and falls with it in every row"
     return ""
 
 

@@ -17,8 +17,12 @@ MOST_TEXTS = 1000
 _TOO_ALIKE = 2
 """A column that differs in so few rows may well be constant in the rows that are trained on."""
 
-_ID_NAME = re.compile(r"(?:^|[^a-z])(?:id|ids|uid|uuid|guid|index|idx|key|no|nr|num|number|row|rownum|rownames?|unnamed)$")
-_CODE_NAME = re.compile(r"(?:^|[^a-z])(?:zip|zipcode|postcode|plz|code|codes|id|ids|type|class|category|cat|kind|group)$")
+_ID_NAME = re.compile(
+    r"(?:^|[^a-z])(?:id|ids|uid|uuid|guid|index|idx|key|no|nr|num|number|row|rownum|rownames?|unnamed)$"
+)
+_CODE_NAME = re.compile(
+    r"(?:^|[^a-z])(?:zip|zipcode|postcode|plz|code|codes|id|ids|type|class|category|cat|kind|group)$"
+)
 _FEW_CODES = 50
 
 
@@ -28,6 +32,8 @@ def reason_to_leave(column: Column, guess: Guess) -> str:
     there, rows = sum(counts.values()), len(column)
     if not column.name.strip():
         return "it has no name"
+    if any("\ud800" <= letter <= "\udfff" for letter in column.name):
+        return "its name is no valid text"
     if there == 0:
         return "empty in every row"
     most, common = max((count, text) for text, count in counts.items())
@@ -60,11 +66,15 @@ def _texts(column: Column, guess: Guess) -> str:
     distinct = len(column.present)
     if guess.written is not None and not guess.written.certain:
         patterns = " and ".join(str(pattern) for pattern in guess.written.patterns)
-        return f"dates like {quote(column.present[0])}, which {patterns} fit alike; say which with kind, parts and format"
+        return (
+            f"dates like {quote(column.present[0])}, which {patterns} fit alike; say which with kind, parts and format"
+        )
     if distinct <= most_texts(len(column)):
         return ""
     hint = looks_like_numbers(column)
-    return f"{distinct:,} different texts in {len(column):,} rows" + (f"; {hint}" if hint else " (an id, a name, prose)")
+    return f"{distinct:,} different texts in {len(column):,} rows" + (
+        f"; {hint}" if hint else " (an id, a name, prose)"
+    )
 
 
 def most_texts(rows: int) -> int:

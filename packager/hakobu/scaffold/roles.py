@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hakobu.project import Task
+from hakobu_runtime.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,12 @@ class Roles:
     time_format: str | None = None
     task: Task | None = None
     """None leaves it to what the target holds."""
+
+    def __post_init__(self) -> None:
+        if self.target in (self.time, self.group, *self.ids):
+            raise UsageError(f"column '{self.target}' cannot be the target and the time, group or id as well")
+        if self.time_format is not None and self.time is None:
+            raise UsageError("--time-format says how --time COLUMN is written: name that column too")
 
     @property
     def names(self) -> frozenset[str]:

@@ -50,7 +50,7 @@ def read_source(path: Path, layout: Layout, required: frozenset[str], advance: A
 
 
 def _sniff(path: Path, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
-    """Return the layout and the names of the columns; a header of one field is cut by the delimiter it holds most of."""
+    """Return the layout and the names of the columns; a header of one name is cut by the sign it holds."""
     names = _names(path, layout)
     if layout.delimiter is None and len(names) == 1:
         best = max(_DELIMITERS, key=names[0].count)

@@ -25,27 +25,32 @@ class Target:
     why: str
     """Why the task is this one."""
 
+    @property
+    def largest(self) -> float:
+        """The largest number without its sign; 0 of texts."""
+        return max((abs(number) for number in (self.guess.numbers or {}).values()), default=0.0)
+
 
 def judge_target(column: Column, asked: Task | None, where: str) -> Target:
     """Return the target that `column`, missing words read as missing, holds; raise InputError when it cannot be one."""
     if not column.present:
-        raise InputError(f"{where}: column '{column.name}', the target, is empty in every row")
+        raise InputError(f"{where}: column {quote(column.name)}, the target, is empty in every row")
     if len(column.present) == 1:
         raise InputError(
-            f"{where}: the target '{column.name}' is {quote(column.present[0])} in every row; "
+            f"{where}: the target {quote(column.name)} is {quote(column.present[0])} in every row; "
             "there is nothing to tell apart: bring rows with other values, or name another column with --target"
         )
     guess = infer(column)
     task, why = _task(column, guess) if asked is None else (asked, f"as --task {asked} asked")
     if task is Task.REGRESSION and guess.numbers is None:
         raise InputError(
-            f"{where}: the target '{column.name}' cannot be a number to predict: {_no_number(column)}"
+            f"{where}: the target {quote(column.name)} cannot be a number to predict: {_no_number(column)}"
         )
     most = MOST_TEXTS if asked else most_texts(len(column))
     if task is Task.CLASSIFICATION and len(column.present) > most:
         hint = looks_like_numbers(column) if guess.numbers is None else "is it a number? then give --task regression"
         raise InputError(
-            f"{where}: the target '{column.name}' holds {len(column.present):,} different texts in "
+            f"{where}: the target {quote(column.name)} holds {len(column.present):,} different texts in "
             f"{len(column):,} rows, too many to be classes" + (f"; {hint}" if hint else "")
         )
     return Target(column, guess, task, seen(column, guess), why)

@@ -1,31 +1,62 @@
 """The rows that scoring writes: the input's id columns, what the model says, the verdict, and the reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.errors import BundleError
 from hakobu_runtime.format.block import Block
-from hakobu_runtime.format.manifest import ClassLabel, Manifest
-from hakobu_runtime.scorer.scores import Scored
-
-Column = Sequence[object] | NDArray[np.generic]
+from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest
+from hakobu_runtime.limits.check import Checked
+from hakobu_runtime.rows.write import Coded, Column
+from hakobu_runtime.scorer.scores import VERDICTS, Scored
 
 
 def output_columns(manifest: Manifest, scored: Scored) -> Mapping[str, Column]:
     """Return the columns to write for a block, in order; without id columns, rows are numbered from 1."""
-    block, scores = scored.block, scored.scores
+    block, checked = scored.block, scored.checked
     columns: dict[str, Column] = {name: _id_cells(block, name) for name in manifest.id_columns if _has(block, name)}
     if not columns:
         columns["row"] = np.arange(block.first + 1, block.first + 1 + block.size)
-    columns["prediction"] = [class_text(found) if isinstance(found, bool) else found for found in scores.predictions]
-    if scores.probabilities is not None:
-        for place, label in enumerate(scores.classes):
-            columns[f"p_{class_text(label)}"] = scores.probabilities[:, place]
-    columns["verdict"] = scores.verdicts
-    columns["reasons"] = ["; ".join(reasons) for reasons in scores.reasons]
+    columns |= _model_columns(manifest, scored)
+    columns["verdict"] = Coded(checked.verdicts, VERDICTS)
+    columns["reasons"] = _reasons(checked)
     return columns
+
+
+def _model_columns(manifest: Manifest, scored: Scored) -> dict[str, Column]:
+    """Return the prediction and the probabilities, empty where a row was rejected."""
+    predicted, outputs = scored.predicted, manifest.outputs
+    keep, rows = scored.checked.scorable, len(scored.checked)
+    if not isinstance(outputs, Classification) or predicted.codes is None:
+        return {"prediction": _spread(predicted.values, keep)}
+    codes = np.full(rows, len(outputs.classes), dtype=np.int64)
+    codes[keep] = predicted.codes
+    columns: dict[str, Column] = {"prediction": Coded(codes, (*outputs.classes, None))}
+    if predicted.probabilities is not None:
+        for place, label in enumerate(outputs.classes):
+            columns[f"p_{class_text(label)}"] = _spread(predicted.probabilities[:, place], keep)
+    return columns
+
+
+def _spread(found: NDArray[np.float32] | None, keep: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return one number a row from `found`, one a kept row; NaN, which is written as nothing, for the others."""
+    spread = np.full(len(keep), np.nan, dtype=np.float32)
+    spread[keep] = found
+    return spread
+
+
+def _reasons(checked: Checked) -> Coded:
+    """Return the reasons of each row in one text; most rows have none, and many the same."""
+    texts: dict[int, str] = {}
+    for breach in checked.breaches:
+        texts[breach.row] = f"{texts[breach.row]}; {breach.reason}" if breach.row in texts else breach.reason
+    places = {"": 0}
+    codes = np.zeros(len(checked), dtype=np.int64)
+    for row, text in texts.items():
+        codes[row] = places.setdefault(text, len(places))
+    return Coded(codes, tuple(places))
 
 
 def class_text(label: ClassLabel | float | None) -> str:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device.output import output_columns
 from hakobu_runtime.disk import sync_folder
@@ -17,6 +19,7 @@ from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.journal import Journal, Progress
 from hakobu_runtime.limits.breach import Breach
+from hakobu_runtime.limits.check import Checked
 from hakobu_runtime.rows.source import Layout, Rows, open_rows
 from hakobu_runtime.rows.write import table_bytes
 from hakobu_runtime.scorer.counting import count
@@ -106,7 +109,7 @@ class _Run:
                 output.write(table_bytes(columns, self._layout, header=output.tell() == 0))
                 output.flush()
                 os.fsync(output.fileno())
-                self._note(scored.scores.verdicts, scored.scores.breaches, block.first)
+                self._note(scored.checked, block.first)
                 progress = Progress(self.summary.rows, rows.position, output.tell(), self._state)
                 counts = count(self.scorer.manifest, scored, datetime.now(UTC), perf_counter() - before)
                 self._journal.checkpoint(self._key, progress, self._model, counts)
@@ -127,12 +130,12 @@ class _Run:
             return None
         return progress if self._partial.stat().st_size >= progress.output_bytes else None
 
-    def _note(self, verdicts: tuple[str, ...], breaches: tuple[Breach, ...], first: int) -> None:
-        self.summary.rows += len(verdicts)
-        for verdict in VERDICTS:
-            self.summary.verdicts[verdict] += verdicts.count(verdict)
+    def _note(self, checked: Checked, first: int) -> None:
+        self.summary.rows += len(checked)
+        for verdict, times in zip(VERDICTS, np.bincount(checked.verdicts, minlength=4).tolist(), strict=True):
+            self.summary.verdicts[verdict] += times
         seen = {(breach.name, breach.rule, breach.verdict) for _, breach in self.summary.examples}
-        for breach in breaches:
+        for breach in checked.breaches:
             key = (breach.name, breach.rule, breach.verdict)
             if key not in seen:
                 seen.add(key)

@@ -9,6 +9,7 @@ import msgspec
 from hakobu_runtime.errors import BundleError, FormatError
 from hakobu_runtime.format.codec import Value, decode
 from hakobu_runtime.format.feature import Baseline, Feature, Kind
+from hakobu_runtime.format.histogram import CategoryBins
 from hakobu_runtime.format.window import Span
 
 SCHEMA: Final = "hakobu.manifest/1"
@@ -63,6 +64,8 @@ class Classification(Value, frozen=True, tag="classification", tag_field="task")
             raise FormatError("a classification needs two or more distinct classes")
         if len({type(c) for c in self.classes}) != 1:
             raise FormatError("classes must be all text, all integers, or all booleans")
+        if self.labels.bins != CategoryBins(tuple(str(label) for label in self.classes)):
+            raise FormatError("the counts of the labels must be over the classes, in their order")
 
 
 class Regression(Value, frozen=True, tag="regression", tag_field="task"):

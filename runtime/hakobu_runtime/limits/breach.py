@@ -33,6 +33,7 @@ class Rule(StrEnum):
     NOT_BOOLEAN = "not true or false"
     NOT_A_DATE = "not a date"
     UNREADABLE = "unreadable row"
+    NO_NUMBER = "no number from the model"
 
 
 @dataclass(frozen=True, slots=True)

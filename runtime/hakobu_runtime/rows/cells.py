@@ -7,8 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, isnan, nan
-from numbers import Real
-from operator import lt
+from numbers import Rational, Real
 from typing import SupportsFloat
 
 import numpy as np
@@ -80,8 +79,8 @@ def number_of(cell: object, gaps: Gaps) -> float | None:
 def _as_float(number: SupportsFloat) -> float:
     try:
         return float(number)
-    except OverflowError:
-        return -inf if lt(number, 0) else inf
+    except OverflowError:  # a whole number or a fraction beyond 1e308
+        return -inf if isinstance(number, Rational) and int(number.numerator) < 0 else inf
     except ValueError:  # a signalling NaN of decimal
         return nan
 

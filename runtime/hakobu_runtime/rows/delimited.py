@@ -54,13 +54,15 @@ class DelimitedReader:
                 yield block
 
     def _header(self) -> tuple[str, ...]:
-        try:
-            content = self._records.take(1, first_end(self._delimiter))
-        except UnreadableError as problem:
-            raise InputError(f"{self._where}: the header cannot be read: {problem}") from problem
-        names = next((fields for fields in _split(content, self._delimiter) if fields), None)
-        if names is None:
-            raise InputError(f"{self._where}: the file is empty; its first line must name the columns")
+        names: Sequence[str] = ()
+        while not names:
+            try:
+                content = self._records.take(1, first_end(self._delimiter))
+            except UnreadableError as problem:
+                raise InputError(f"{self._where}: the header cannot be read: {problem}") from problem
+            if not content:
+                raise InputError(f"{self._where}: the file is empty; its first line must name the columns")
+            names = next(iter(_split(content, self._delimiter)))
         # The first may be nameless: pandas and R write their row numbers so.
         nameless = [place for place, name in enumerate(names[1:], 2) if not name.strip()]
         if nameless:

@@ -46,17 +46,20 @@ class Records:
         """
         while True:
             self._fill(size)
-            end = (cut or self._cut)(self._pending)
-            if end:
+            window = self._pending[:size]
+            if end := (cut or self._cut)(window):
                 block, self._pending = self._pending[:end], self._pending[end:]
                 return block
-            if self._problem:
-                raise self._problem
-            if self._ended and not self._pending:
-                return b""
-            if self._ended or len(self._pending) > LONGEST_RECORD:
+            if len(window) == len(self._pending):
+                if self._problem:
+                    raise self._problem
+                if not window:
+                    return b""
+                if self._ended:
+                    raise UnreadableError(self._broken_off)
+            if len(window) > LONGEST_RECORD:
                 raise UnreadableError(self._broken_off)
-            size = min(2 * max(size, len(self._pending)), LONGEST_RECORD + 1)
+            size = min(2 * max(size, len(window)), LONGEST_RECORD + 1)
 
     def _fill(self, size: int) -> None:
         """Read until `size` bytes are pending, or there are no more."""
@@ -102,7 +105,7 @@ def csv_end(delimiter: str) -> Cut:
 
 @lru_cache(maxsize=8)
 def first_end(delimiter: str) -> Cut:
-    """Return the cut after the first record, blank lines before it included."""
+    """Return the cut after the first record, or after the blank lines before it."""
     pattern = _pattern(delimiter, many=False)
 
     def cut(content: bytes) -> int:
@@ -118,7 +121,7 @@ def _pattern(delimiter: str, *, many: bool) -> re.Pattern[bytes]:
     field = rb'(?:"[^"]*+(?:""[^"]*+)*+"' + rest + rb'|(?!")' + rest + rb")"
     end = rb"(?:\n|\r\n|\r(?=[^\n]))"  # a CR that ends the bytes may be half of a CR LF
     record = field + rb"(?:" + sign + field + rb")*+" + end
-    return re.compile(rb"(?:" + record + rb")*+" if many else rb"[\r\n]*+" + record)
+    return re.compile(rb"(?:" + record + rb")*+" if many else rb"[\r\n]++|" + record)
 
 
 def _even_end(content: bytes, sign: int) -> int:

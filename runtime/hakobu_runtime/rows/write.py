@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import add
 
 import numpy as np
@@ -12,7 +13,21 @@ from hakobu_runtime.errors import UsageError
 from hakobu_runtime.rows.cells import is_missing, plain_text
 from hakobu_runtime.rows.source import Layout
 
-Column = Sequence[object] | NDArray[np.generic]
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of few distinct cells: the place of each row's cell in `cells`."""
+
+    codes: NDArray[np.integer]
+    cells: Sequence[object]
+
+    def spread(self, texts: Sequence[str]) -> list[str]:
+        """Return for each row the one of `texts`, the written cells, that its code says."""
+        found: list[str] = np.array(texts, dtype=object)[self.codes].tolist()
+        return found
+
+
+Column = Sequence[object] | NDArray[np.generic] | Coded
 _NOT_IN_JSON = frozenset({"inf", "-inf"})
 
 
@@ -43,6 +58,8 @@ def _csv(columns: Mapping[str, Column], delimiter: str, *, header: bool) -> str:
 
 
 def _csv_column(column: Column, special: re.Pattern[str]) -> Sequence[str]:
+    if isinstance(column, Coded):
+        return column.spread(_csv_column(column.cells, special))
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
         return _number_texts(column)
     quoted: dict[str, str] = {}
@@ -67,6 +84,8 @@ def _json_lines(columns: Mapping[str, Column]) -> str:
 
 
 def _json_column(column: Column) -> Sequence[str]:
+    if isinstance(column, Coded):
+        return column.spread(_json_column(column.cells))
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
         return [_json_number(text) for text in _number_texts(column)]
     return [_json_cell(cell) for cell in column]

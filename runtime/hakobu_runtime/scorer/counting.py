@@ -11,7 +11,7 @@ from hakobu_runtime.format.counts import LATENCY_EDGES_US, WindowCounts
 from hakobu_runtime.format.manifest import Classification, Manifest, WindowBy
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.limits.dates import as_utc, read_moment
-from hakobu_runtime.scorer.scores import VERDICTS, Scored, name_classes, score_of
+from hakobu_runtime.scorer.scores import VERDICTS, Scored, score_of
 
 _LATEST = timedelta(days=1)
 """How far a row's own time may lie ahead of the clock: the width of the time zones, about."""
@@ -87,9 +87,9 @@ def _count_outputs(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] |
         within = np.ones(int(mask.sum()), dtype=np.bool_)
     found = {}
     outputs, predicted = manifest.outputs, scored.predicted
-    if isinstance(outputs, Classification) and predicted.labels is not None:
-        names = np.array([str(label) for label in name_classes(predicted.labels, outputs.classes)], dtype=object)
-        found["labels"] = outputs.labels.bins.count(names[within])
+    if isinstance(outputs, Classification) and predicted.codes is not None:
+        # The bins of the labels are the classes in their order, then "other" and "missing", which no model gives.
+        found["labels"] = np.bincount(predicted.codes[within], minlength=outputs.labels.bins.size)
     score: NDArray[Any] | None = score_of(predicted)
     if score is not None and outputs.scores is not None:
         found["scores"] = outputs.scores.bins.count(score[within])

@@ -17,7 +17,7 @@ from hakobu_runtime.limits.derive import wanted
 from hakobu_runtime.model import Model
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.scorer.counting import count
-from hakobu_runtime.scorer.scores import Score, Scored, Scores, scores_of
+from hakobu_runtime.scorer.scores import Score, Scored, Scores, refuse_what_is_no_number, scores_of
 
 
 class Record(Protocol):
@@ -35,7 +35,7 @@ class Scorer:
 
     def __init__(self, manifest: Manifest, model: bytes, record: Record | None = None) -> None:
         self.manifest = manifest
-        classes = len(manifest.outputs.classes) if isinstance(manifest.outputs, Classification) else 0
+        classes = manifest.outputs.classes if isinstance(manifest.outputs, Classification) else ()
         self._model = Model(model, manifest.tensors, classes)
         self._record = record
 
@@ -57,7 +57,7 @@ class Scorer:
         scored = self.score_block(block)
         if self._record is not None:
             self._record.add(count(self.manifest, scored, datetime.now(UTC), perf_counter() - started))
-        return scored.scores
+        return scores_of(self.manifest, scored)
 
     def score_one(self, row: Mapping[str, object]) -> Score:
         """Score one row given as `{column: cell}`; None is a missing cell, a column left out is an InputError."""
@@ -71,11 +71,11 @@ class Scorer:
             predicted = self._model.predict(checked.numbers, checked.strings)
         else:
             predicted = self._model.predict(checked.numbers[keep], checked.strings[keep])
-        return Scored(block, checked, predicted, scores_of(self.manifest, checked, predicted))
+        return Scored(block, *refuse_what_is_no_number(checked, predicted))
 
     def replay(self, golden: Golden) -> tuple[str, ...]:
         """Score the golden rows and return what differs from what the trained model gave, in words; () when nothing."""
-        scores = self.score_block(block_of(golden.columns, self.wanted())).scores
+        scores = scores_of(self.manifest, self.score_block(block_of(golden.columns, self.wanted())))
         found = (_difference(golden, scores, row) for row in range(len(golden)))
         return tuple(f"golden row {row + 1}: {words}" for row, words in enumerate(found) if words)
 

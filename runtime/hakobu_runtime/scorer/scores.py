@@ -1,16 +1,15 @@
 """What became of the rows that were scored."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hakobu_runtime.errors import BundleError
 from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.feature import Policy
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest
-from hakobu_runtime.limits.breach import Breach, Verdict
+from hakobu_runtime.limits.breach import Breach, Rule, Verdict
 from hakobu_runtime.limits.check import Checked
 from hakobu_runtime.model import Predicted
 
@@ -65,47 +64,53 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A block with its check, its predictions and its scores."""
+    """A block with its check and what the model gave for the rows that were not rejected."""
 
     block: Block
     checked: Checked
     predicted: Predicted
-    scores: Scores
 
 
-def scores_of(manifest: Manifest, checked: Checked, predicted: Predicted) -> Scores:
+def refuse_what_is_no_number(checked: Checked, predicted: Predicted) -> tuple[Checked, Predicted]:
+    """Reject the rows for which the model gave NaN or infinity: what is no number must not leave as a score."""
+    numbers = predicted.values if predicted.probabilities is None else predicted.probabilities
+    if numbers is None or np.isfinite(numbers).all():
+        return checked, predicted
+    good = np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1)
+    rows = np.flatnonzero(checked.scorable)[~good]
+    verdicts = checked.verdicts.copy()
+    verdicts[rows] = Verdict.REJECTED
+    reason = "the model gives no finite number for this row"
+    more = [Breach(row, "", Rule.NO_NUMBER, "", Policy.REJECT, Verdict.REJECTED, reason) for row in rows.tolist()]
+    breaches = tuple(sorted((*checked.breaches, *more), key=lambda breach: breach.row))
+    kept = Predicted(
+        None if predicted.codes is None else predicted.codes[good],
+        None if predicted.probabilities is None else predicted.probabilities[good],
+        None if predicted.values is None else predicted.values[good],
+    )
+    return replace(checked, verdicts=verdicts, breaches=breaches), kept
+
+
+def scores_of(manifest: Manifest, scored: Scored) -> Scores:
     """Join the predictions of the scorable rows with the verdicts of all."""
+    checked, predicted = scored.checked, scored.predicted
     keep = np.flatnonzero(checked.scorable)
     predictions: list[Prediction] = [None] * len(checked)
-    for row, prediction in zip(keep.tolist(), predictions_of(manifest, predicted), strict=True):
-        predictions[row] = prediction
     probabilities: NDArray[np.float32] | None = None
     classes: tuple[ClassLabel, ...] = ()
+    found: list[Prediction] = []
     if isinstance(manifest.outputs, Classification):
         classes = manifest.outputs.classes
+        found = [classes[code] for code in ([] if predicted.codes is None else predicted.codes.tolist())]
         if predicted.probabilities is not None:
             probabilities = np.full((len(checked), len(classes)), np.nan, dtype=np.float32)
             probabilities[keep] = predicted.probabilities
+    elif predicted.values is not None:
+        found = [float(str(value)) for value in predicted.values]
+    for row, prediction in zip(keep.tolist(), found, strict=True):
+        predictions[row] = prediction
     verdicts = tuple(VERDICTS[verdict] for verdict in checked.verdicts.tolist())
     return Scores(tuple(predictions), classes, probabilities, verdicts, checked.breaches)
-
-
-def predictions_of(manifest: Manifest, predicted: Predicted) -> list[Prediction]:
-    """Return the class or the value of each scored row, as the builder's data writes it."""
-    outputs = manifest.outputs
-    if not isinstance(outputs, Classification):
-        found = predicted.values if predicted.values is not None else np.empty(0)
-        return [float(str(value)) for value in found]
-    return [*name_classes(predicted.labels if predicted.labels is not None else np.empty(0), outputs.classes)]
-
-
-def name_classes(found: NDArray[Any], classes: Sequence[ClassLabel]) -> list[ClassLabel]:
-    """Return the classes that the model's labels stand for, as the builder's data writes them."""
-    names: dict[object, ClassLabel] = {(label if isinstance(label, str) else int(label)): label for label in classes}
-    try:
-        return [names[label] for label in found.tolist()]
-    except KeyError as error:
-        raise BundleError(f"the model gave the class {error.args[0]!r}, which its manifest does not list") from error
 
 
 def score_of(predicted: Predicted) -> NDArray[np.float32] | None:
