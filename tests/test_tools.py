@@ -31,3 +31,10 @@ def test_constraints_name_no_place() -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     assert len(pins) > 40
     assert all("==" in pin and "/" not in pin and "@" not in pin for pin in pins)
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    command = readme.partition("<!-- the tests -->\n```sh\n")[2].partition("\n```")[0]
+    assert command.endswith(".venv/bin/pytest")
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == command

@@ -69,7 +69,7 @@ def _readable(table: Table, project: Project) -> Iterator[Gate]:
             invalid = derive_number(wish, table.block, DTYPE).invalid
             bad += [f"row {row + 1}: {wish.name} = '{text}' is {rule}" for row, (rule, text) in invalid.items()]
     yield judge(
-        Stage.DATA, "readable", "cells that hold nothing of their feature's kind", len(bad), 0, passed=not bad,
+        Stage.DATA, "readable", "cells of the wrong kind", len(bad), 0, passed=not bad,
         remedy=f"{bad[0]}; mend it, or list the text in [data] missing" if bad else "",
     )  # fmt: skip
 
@@ -83,9 +83,9 @@ def _classes(table: Table, project: Project) -> Gate:
         rare = names[counts.argmin()]
         remedy = f"class '{rare}' of '{target}' has {counts.min()} rows; bring more, or leave the class out"
     passed = len(names) >= 2 and counts.min() >= FEWEST_OF_A_CLASS
-    value = f"{len(names)} classes, {counts.min()} rows in the smallest"
+    value = f"{len(names)}, least {counts.min()} rows"
     return judge(
-        Stage.DATA, "classes", "classes, and rows in each", value, f"2 classes, {FEWEST_OF_A_CLASS} rows",
+        Stage.DATA, "classes", "classes, and rows in each", value, f"2, least {FEWEST_OF_A_CLASS} rows",
         passed=passed, remedy=remedy,
     )  # fmt: skip
 
@@ -107,11 +107,11 @@ def _columns(table: Table, project: Project) -> Iterator[Gate]:
             constant.append(wish.name)
     worst = max(rates, key=lambda name: rates[name])
     yield judge(
-        Stage.DATA, "missing", f"share of missing cells, worst feature ({worst})", rates[worst], limit,
+        Stage.DATA, "missing", f"share missing, worst feature ({worst})", rates[worst], limit,
         passed=rates[worst] <= limit, remedy=f"leave '{worst}' out of [features], or raise [gates] missing_rate",
     )  # fmt: skip
     yield judge(
-        Stage.DATA, "constant", "features with fewer than two values", ", ".join(constant) or "none", "none",
+        Stage.DATA, "constant", "with fewer than two values", ", ".join(constant) or "none", "none",
         passed=not constant, remedy=f"leave {', '.join(constant)} out of [features]: they tell the model nothing",
     )  # fmt: skip
 
@@ -125,7 +125,7 @@ def split_gates(trained: Trained) -> Iterator[Gate]:
         if present.nunique() < 2:
             constant.append(name)
     yield judge(
-        Stage.DATA, "split", "features that never change in the training rows", ", ".join(constant) or "none", "none",
+        Stage.DATA, "split", "constant in the training rows", ", ".join(constant) or "none", "none",
         passed=not constant, remedy=f"leave {', '.join(constant)} out of [features], or split otherwise",
     )  # fmt: skip
 
@@ -177,7 +177,7 @@ def model_gates(trained: Trained, project: Project, metrics: dict[str, Metric], 
     )  # fmt: skip
     dummy = _dummy(trained, project, main)
     yield _judged(
-        "beats a guess", f"{main}: hold-out minus a guess that ignores the inputs", metrics[main].holdout - dummy,
+        "beats a guess", f"{main}: hold-out minus a blind guess", metrics[main].holdout - dummy,
         gates.dummy_margin, ">=", "the model has learned nothing that travels to new rows: look at features and target",
     )  # fmt: skip
 

@@ -122,7 +122,7 @@ def _prove_and_pack(
         judge(
             Stage.EXPORT,
             "parity: golden rows",
-            f"rows that differ, of {len(golden)} made from every limit",
+            f"rows that differ, of {len(golden)} at every limit",
             len(differences),
             0,
             passed=not differences,

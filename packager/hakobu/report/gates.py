@@ -9,7 +9,7 @@ _LOOKS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.NOT_JUDGED: "y
 
 def gate_table(built: Built) -> str:
     """Return the table of gates, and where the bundle is or which gates stopped it."""
-    header = ["stage", "gate", "rule", "value", "limit", ""]
+    header = ["gate", "rule", "value", "limit", ""]
     lines = [table(header, [_line(gate) for gate in built.gates]), ""]
     if built.path is not None:
         lines.append(f"built: {built.path} ({built.path.stat().st_size:,} bytes); hold-out: {built.split}")
@@ -22,4 +22,4 @@ def gate_table(built: Built) -> str:
 
 def _line(gate: Gate) -> list[str]:
     mark = style(gate.outcome.value, fg=_LOOKS[gate.outcome])
-    return [gate.stage.value, gate.name, gate.rule, gate.value, gate.limit, mark]
+    return [gate.name, gate.rule, gate.value, gate.limit, mark]

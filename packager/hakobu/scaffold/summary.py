@@ -17,8 +17,11 @@ def draft_summary(draft: Draft) -> str:
         [_name(draft.roles.target), f"target ({draft.target.task})", draft.target.seen],
         *([_name(kept.name), _kind(kept), _short(kept.seen)] for kept in draft.kept),
     ]
+    without = len(draft.source.columns[0]) - draft.rows
     lines = [
-        f"{draft.source.path}: {draft.rows:,} rows with a target, {len(draft.kept)} columns to learn from",
+        f"{draft.source.path}: {draft.rows:,} rows with a target"
+        + (f" ({without:,} without are left out)" if without else "")
+        + f", {len(draft.kept)} columns to learn from",
         "",
         table(["column", "kind", "what was seen"], rows),
     ]
@@ -26,7 +29,7 @@ def draft_summary(draft: Draft) -> str:
         reasons = [[_name(left.name), _short(left.reason)] for left in draft.left]
         lines += ["", table(["left out", "why"], reasons)]
     if draft.missing:
-        lines += ["", f"missing beside the empty cell: {', '.join(map(quote, draft.missing))}"]
+        lines += ["", f"missing, in any column, beside the empty cell: {', '.join(map(quote, draft.missing))}"]
     if draft.warnings:
         lines += ["", style("look at this:", fg="yellow"), *(f"  {warning}" for warning in draft.warnings)]
     return "\n".join(lines)

@@ -70,7 +70,7 @@ def _data(draft: Draft, path: str) -> Iterator[str]:
     yield from _roles(draft)
     yield toml.entry("holdout", str(data.holdout), "the share of rows that the model never sees, and is judged on")
     if draft.missing:
-        yield toml.entry("missing", toml.texts(draft.missing), "what means missing, beside the empty cell")
+        yield toml.entry("missing", toml.texts(draft.missing), "what means missing, in any column, beside the empty cell")
     else:
         yield '# missing = ["NA", "?"]         # what means missing, beside the empty cell'
     if layout.delimiter is not None:
@@ -107,7 +107,8 @@ def _gates(target: Target) -> Iterator[str]:
     yield toml.entry("missing_rate", f"{gates.missing_rate}", "the largest share of missing cells in a feature")
     if target.task is Task.REGRESSION:
         yield "# The device adds up in float32: a millionth of the largest target may get lost on the way."
-        yield f"parity = {{ absolute = {target.largest * _LOST:.0e}, relative = {gates.parity.relative:g} }}"
+        lost = float(f"{target.largest * _LOST:.0e}")
+        yield f"parity = {{ absolute = {lost}, relative = {gates.parity.relative:g} }}"
     yield "# [gates.metrics]               # any scorer of scikit-learn on the hold-out, for instance:"
     yield f'# {metric} = "{rule}"'
 

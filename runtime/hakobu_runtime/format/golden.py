@@ -18,8 +18,11 @@ class Tolerance(Value, frozen=True):
     relative: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not (0 <= self.absolute < 1 and 0 <= self.relative < 1):
-            raise FormatError(f"tolerances must lie in 0..1, unlike {self.absolute} and {self.relative}")
+        # The absolute one is in the unit of the output, which may be yen.
+        if not (0 <= self.absolute and isfinite(self.absolute)):
+            raise FormatError(f"the absolute tolerance {self.absolute} must be finite and not negative")
+        if not 0 <= self.relative < 1:
+            raise FormatError(f"the relative tolerance {self.relative} must lie in 0..1")
 
     def allows(self, expected: float) -> float:
         """Return the largest difference allowed from `expected`."""

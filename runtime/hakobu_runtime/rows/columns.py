@@ -90,12 +90,12 @@ def number_column(cells: Cells, gaps: Gaps) -> tuple[Numbers, dict[int, str]]:
     values = np.empty(len(cells))
     wrong: dict[int, str] = {}
     for row, cell in enumerate(cells):
-        number = number_of(cell, gaps)
+        number = cell if type(cell) is float else number_of(cell, gaps)
         if number is None:
             wrong[row] = shown(plain_text(cell))
             number = np.nan
         values[row] = number
-    return values, wrong
+    return blank(values, gaps), wrong
 
 
 def blank(numbers: Numbers, gaps: Gaps) -> Numbers:

@@ -28,6 +28,7 @@ class Coded:
 
 
 Column = Sequence[object] | NDArray[np.generic] | Coded
+_json_text = json.JSONEncoder(ensure_ascii=False).encode
 _NOT_IN_JSON = frozenset({"inf", "-inf"})
 
 
@@ -77,7 +78,7 @@ def _text(cell: object) -> str:
 
 
 def _json_lines(columns: Mapping[str, Column]) -> str:
-    names = [json.dumps(name, ensure_ascii=False) + ": " for name in columns]
+    names = [_json_text(name) + ": " for name in columns]
     cells = [_json_column(column) for column in columns.values()]
     lines = ["{" + ", ".join(map(add, names, row)) + "}" for row in zip(*cells, strict=True)]
     return "\n".join([*lines, ""])
@@ -92,13 +93,15 @@ def _json_column(column: Column) -> Sequence[str]:
 
 
 def _json_cell(cell: object) -> str:
+    if isinstance(cell, str):
+        return _json_text(cell)
     if is_missing(cell):
         return "null"
     if isinstance(cell, bool | np.bool_):
         return "true" if cell else "false"
     if isinstance(cell, int | float | np.number):
         return _json_number(_text(cell))
-    return json.dumps(_text(cell), ensure_ascii=False)
+    return _json_text(plain_text(cell))
 
 
 def _json_number(text: str) -> str:
