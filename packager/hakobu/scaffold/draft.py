@@ -23,7 +23,7 @@ FEWEST_ROWS = 50
 FEWEST_OF_A_CLASS = 10
 """The gates of the build; a test holds them equal."""
 
-_TRUE_BUT = "; the build stops there until it is mended, or its text listed in [data] missing"
+_UNTIL = "; the build stops there until it is mended, or its text listed in [data] missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _sort_out(columns: list[Column], target: Target) -> tuple[tuple[Kept, ...], 
 
 def _kept(column: Column, guess: Guess, parts: tuple[Part, ...], target: Target) -> Kept:
     warnings = [
-        f"{quote(column.name)} = {quote(text)} in row {column.row_of(text)} is no {guess.kind}{_TRUE_BUT}"
+        f"{quote(column.name)} = {quote(text)} in row {column.row_of(text)} is no {guess.kind}{_UNTIL}"
         for text in guess.bad[:3]
     ]
     if len(guess.bad) > 3:
@@ -160,7 +160,8 @@ def _remarks(column: Column, guess: Guess) -> Iterator[str]:
 
 def _about_rows(source: Source) -> Iterator[str]:
     if source.broken:
-        yield f"{len(source.broken):,} rows cannot be read and are left out; {source.broken[0]}"
+        more = f", and {len(source.broken) - 1:,} more" if len(source.broken) > 1 else ""
+        yield f"a row cannot be read and is left out: {source.broken[0]}{more}"
 
 
 def _about_target(target: Target) -> Iterator[str]:
@@ -169,19 +170,19 @@ def _about_target(target: Target) -> Iterator[str]:
         yield f"only {len(column)} rows have a target; the build asks for {FEWEST_ROWS}"
     if target.task is Task.REGRESSION:
         for text in target.guess.bad[:3]:
-            yield f"the target is {quote(text)} in row {column.row_of(text)}, which is no number{_TRUE_BUT}"
+            yield f"the target is {quote(text)} in row {column.row_of(text)}, which is no number{_UNTIL}"
         return
     rare = min(counts, key=lambda text: counts[text])
     if counts[rare] < FEWEST_OF_A_CLASS:
         yield (
-            f"class {quote(rare)} of the target has {counts[rare]} rows; the build asks for {FEWEST_OF_A_CLASS}: "
+            f"class {quote(rare)} of the target stands in {counts[rare]} of the rows; the build asks for {FEWEST_OF_A_CLASS}: "
             "bring more, or leave the class out"
         )
 
 
 def _about_times(times: Column, bad: tuple[str, ...]) -> Iterator[str]:
     for text in bad[:3]:
-        yield f"the time {quote(times.name)} is {quote(text)} in row {times.row_of(text)}{_TRUE_BUT.partition(',')[0]}"
+        yield f"the time {quote(times.name)} is {quote(text)} in row {times.row_of(text)}{_UNTIL.partition(',')[0]}"
     empty = int((~times.there).sum())
     if empty:
         yield f"the time {quote(times.name)} is missing in {empty:,} rows; the build asks for it in every row"

@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 
+import numpy as np
+
 from hakobu.project import GatesTable
 from hakobu.scaffold.column import Column
 from hakobu.scaffold.infer import Guess, Kind, looks_like_numbers
@@ -52,11 +54,13 @@ def reason_to_leave(column: Column, guess: Guess) -> str:
 
 def _counter(column: Column, guess: Guess) -> str:
     """Return why integers are taken for the numbers of the rows; "" when they are not."""
-    numbers = [guess.numbers[text] for text in column.present if text in guess.numbers] if guess.numbers else []
-    if guess.bad or len(set(numbers)) < len(column):
+    if guess.bad or guess.numbers is None or len(column.present) < len(column):
         return ""
-    if max(numbers) - min(numbers) == len(numbers) - 1 and "year" not in column.name.lower():
-        return f"it counts the rows: {min(numbers):.0f} to {max(numbers):.0f}, each once"
+    numbers = np.array([guess.numbers[text] for text in column.texts])[column.codes]
+    low, high = numbers.min(), numbers.max()
+    counts_on = len(np.unique(numbers - column.rows)) == 1  # whichever rows have no target
+    if (counts_on or high - low == len(numbers) - 1) and "year" not in column.name.lower():
+        return f"it counts the rows, from {low:.0f} to {high:.0f}"
     if _ID_NAME.search(_words(column.name)):
         return "different in every row, and named like an id"
     return ""

@@ -70,7 +70,9 @@ def _data(draft: Draft, path: str) -> Iterator[str]:
     yield from _roles(draft)
     yield toml.entry("holdout", str(data.holdout), "the share of rows that the model never sees, and is judged on")
     if draft.missing:
-        yield toml.entry("missing", toml.texts(draft.missing), "what means missing, in any column, beside the empty cell")
+        yield toml.entry(
+            "missing", toml.texts(draft.missing), "what means missing, in any column, beside the empty cell"
+        )
     else:
         yield '# missing = ["NA", "?"]         # what means missing, beside the empty cell'
     if layout.delimiter is not None:

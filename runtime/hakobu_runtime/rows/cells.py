@@ -69,7 +69,7 @@ def number_of(cell: object, gaps: Gaps) -> float | None:
         return number_of_text(cell, gaps)
     elif is_missing(cell):
         return nan
-    elif isinstance(cell, Real | Decimal) and not isinstance(cell, bool):
+    elif isinstance(cell, (Real, Decimal)) and not isinstance(cell, bool):
         number = _as_float(cell)
     else:
         return None
@@ -89,9 +89,9 @@ def is_missing(cell: object) -> bool:
     """Say whether `cell` is one of the ways to write nothing: None, NaN, NaT, pandas.NA."""
     if cell is None or type(cell).__name__ in _MISSING_TYPES:
         return True
-    if isinstance(cell, float | np.floating):
+    if isinstance(cell, (float, np.floating)):
         return bool(np.isnan(cell))
-    if isinstance(cell, np.datetime64 | np.timedelta64):
+    if isinstance(cell, (np.datetime64, np.timedelta64)):
         return bool(np.isnat(cell))
     return isinstance(cell, Decimal) and cell.is_nan()
 
@@ -108,17 +108,17 @@ def plain_text(cell: object) -> str:
         return _whole_characters(cell)
     if is_missing(cell):
         return ""
-    if isinstance(cell, bool | np.bool_):
+    if isinstance(cell, (bool, np.bool_)):
         return "true" if cell else "false"
-    if isinstance(cell, float | np.floating):
+    if isinstance(cell, (float, np.floating)):
         return _float_text(cell)
-    if isinstance(cell, date | time):
+    if isinstance(cell, (date, time)):
         return cell.isoformat()
     if isinstance(cell, np.datetime64):
         return moment_text(cell)
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "backslashreplace")
-    if isinstance(cell, list | tuple | dict):
+    if isinstance(cell, (list, tuple, dict)):
         return _json_text(cell)
     try:
         return str(cell)

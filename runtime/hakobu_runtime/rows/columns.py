@@ -54,7 +54,7 @@ def build_block(
 
 
 def _cells(name: str, column: object) -> Cells:
-    if isinstance(column, list | tuple):
+    if isinstance(column, (list, tuple)):
         return column
     if hasattr(column, "to_numpy"):
         column = column.to_numpy()
@@ -62,7 +62,7 @@ def _cells(name: str, column: object) -> Cells:
         if column.ndim == 1:
             return column.tolist() if isinstance(column, np.ma.MaskedArray) else column
         raise InputError(f"column {name!r} has {column.ndim} dimensions; give one cell a row")
-    if isinstance(column, Sequence) and not isinstance(column, str | bytes):
+    if isinstance(column, Sequence) and not isinstance(column, (str, bytes)):
         return column
     raise InputError(f"column {name!r} is a single {type(column).__name__}; give a list or an array, one cell a row")
 

@@ -97,9 +97,9 @@ def _json_cell(cell: object) -> str:
         return _json_text(cell)
     if is_missing(cell):
         return "null"
-    if isinstance(cell, bool | np.bool_):
+    if isinstance(cell, (bool, np.bool_)):
         return "true" if cell else "false"
-    if isinstance(cell, int | float | np.number):
+    if isinstance(cell, (int, float, np.number)):
         return _json_number(_text(cell))
     return _json_text(plain_text(cell))
 
