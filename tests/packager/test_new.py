@@ -86,6 +86,7 @@ def test_a_table_becomes_a_project_that_says_what_it_saw(tmp_path: Path, table: 
 
 @pytest.mark.parametrize("target", ["late", "days"])
 def test_a_new_project_builds_as_it_is(tmp_path: Path, table: Path, target: str, release_key: PrivateKey) -> None:
+    table.write_text("\n".join(orders(1200)) + "\n")
     project, _ = made(tmp_path, table, "--target", target, "--id", "id")
     built = build(project, release_key)
     assert built.passed, [gate for gate in built.gates if gate.remedy]
@@ -218,7 +219,7 @@ def test_an_empty_folder_may_be_there_already(tmp_path: Path, table: Path) -> No
 
 
 def test_nothing_stays_when_the_disk_refuses(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "made"))
 
     monkeypatch.setattr("hakobu.scaffold.new.shutil.copyfile", full)
@@ -243,7 +244,8 @@ def test_a_template_is_copied_over_the_shared_files(tmp_path: Path) -> None:
 def test_an_unknown_template_lists_the_known_ones(tmp_path: Path) -> None:
     refused(new(tmp_path / "made", "--template", "zzz"), 2, "there are: flights")
     refused(new(tmp_path / "made", "--template", "project"), 2, "no template 'project'")
-    refused(new(tmp_path / "made", "--template", "../templates/flights"), 2, "did you mean 'flights'")
+    refused(new(tmp_path / "made", "--template", "../templates/flights"), 2, "there are: flights")
+    refused(new(tmp_path / "made", "--template", "flight"), 2, "did you mean 'flights'")
 
 
 def test_a_command_that_names_no_source_or_no_target_is_refused(tmp_path: Path, table: Path) -> None:

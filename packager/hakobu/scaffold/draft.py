@@ -175,8 +175,8 @@ def _about_target(target: Target) -> Iterator[str]:
     rare = min(counts, key=lambda text: counts[text])
     if counts[rare] < FEWEST_OF_A_CLASS:
         yield (
-            f"class {quote(rare)} of the target stands in {counts[rare]} of the rows; the build asks for {FEWEST_OF_A_CLASS}: "
-            "bring more, or leave the class out"
+            f"class {quote(rare)} of the target has {counts[rare]} of the rows; "
+            f"the build asks for {FEWEST_OF_A_CLASS}: bring more, or leave the class out"
         )
 
 
