@@ -107,10 +107,15 @@ def tiny_files(tiny_manifest: Manifest) -> Mapping[str, bytes]:
     )
 
 
+@pytest.fixture(scope="session")
+def tiny_box_bytes(tiny_files: Mapping[str, bytes], release_key: PrivateKey) -> bytes:
+    return pack_files({**tiny_files, "model.sig": sign(tiny_files, release_key)})
+
+
 @pytest.fixture
-def tiny_box(tmp_path: Path, tiny_files: Mapping[str, bytes], release_key: PrivateKey) -> Path:
+def tiny_box(tmp_path: Path, tiny_box_bytes: bytes) -> Path:
     path = tmp_path / "tiny-1.0.0.hako"
-    path.write_bytes(pack_files({**tiny_files, "model.sig": sign(tiny_files, release_key)}))
+    path.write_bytes(tiny_box_bytes)
     return path
 
 

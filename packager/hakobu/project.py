@@ -87,7 +87,7 @@ class FeatureTable(Table, frozen=True):
             raise ValueError("a date needs parts, like ['month', 'day_of_week'], and nothing else has them")
         if self.kind == "category" and (self.range is not None or self.policy is Policy.CLIP):
             raise ValueError("a category has no range and cannot be clipped; use policy reject, warn or missing")
-        if self.range is not None and self.range[0] > self.range[1]:
+        if self.range is not None and not self.range[0] <= self.range[1]:
             raise ValueError(f"range {list(self.range)} is empty: the first number must not exceed the second")
 
 
@@ -97,7 +97,7 @@ class GatesTable(Table, frozen=True):
     metrics: dict[str, str] = {}
     """scikit-learn's scorer -> rule, like `roc_auc = ">= 0.65"`, judged on the hold-out."""
     overfit_gap: float = 0.1
-    """How much better the main metric may be on the training rows, in its own unit (relative for a regression)."""
+    """How much better the main metric may be on the training rows, in its own unit."""
     dummy_margin: float = 0.02
     """How much better than a guess that ignores the inputs, in the main metric's own unit."""
     missing_rate: float = 0.95
@@ -175,14 +175,17 @@ def read_project(folder: Path) -> Project:
     except OSError as error:
         raise ProjectError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        raw = tomllib.loads(source.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = tomllib.loads(source.decode("utf-8-sig"))  # editors on Windows begin UTF-8 with a mark
+    except tomllib.TOMLDecodeError as error:
         raise ProjectError(f"{path}: is not valid TOML: {error}") from error
-    unknown = next(_unknown_keys(raw, ProjectFile, ""), None)
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path}: is not in UTF-8 (byte {error.start}): save it in UTF-8") from error
+    unknown = next(_unknown_words(raw, ProjectFile, ""), None)
     if unknown is not None:
         raise ProjectError(f"{path}: {unknown}")
     try:
-        for name, feature in raw.get("features", {}).items():
+        features = raw.get("features")
+        for name, feature in features.items() if isinstance(features, dict) else ():
             _convert_feature(name, feature)
         file = msgspec.convert(raw, ProjectFile)
         Monitor(file.monitor.span)
@@ -224,9 +227,15 @@ def _inputs(name: str, table: FeatureTable) -> Iterator[Input]:
         yield Input(name=name, kind=Kind(table.kind), column=name)
 
 
-def _unknown_keys(raw: Any, kind: Any, path: str) -> Iterator[str]:
-    """Yield a sentence for each key of `raw` that `kind` does not know."""
+def _unknown_words(raw: Any, kind: Any, path: str) -> Iterator[str]:
+    """Yield a sentence for each key of `raw` that `kind` does not know, and for each word where it knows only a few."""
     if not isinstance(raw, dict):
+        choices = _choices(kind)
+        for word in raw if isinstance(raw, list) else [raw]:
+            if choices and isinstance(word, str) and word not in choices:
+                near = get_close_matches(word, choices, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"choose one of {', '.join(choices)}"
+                yield f"{path[:-1]} = '{word}' is not known; {hint}"
         return
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
@@ -234,10 +243,17 @@ def _unknown_keys(raw: Any, kind: Any, path: str) -> Iterator[str]:
             if key not in fields:
                 yield _unknown(f"{path}{key}", key, list(fields), path)
             else:
-                yield from _unknown_keys(value, fields[key], f"{path}{key}.")
+                yield from _unknown_words(value, fields[key], f"{path}{key}.")
     elif get_args(kind) and get_args(kind)[-1] is FeatureTable:
         for key, value in raw.items():
-            yield from _unknown_keys(value, FeatureTable, f"{path}{key}.")
+            yield from _unknown_words(value, FeatureTable, f"{path}{key}.")
+
+
+def _choices(kind: Any) -> list[str]:
+    """Return the words that a value of `kind` is chosen from; none when it is chosen freely."""
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return [str(member) for member in kind]
+    return [word for part in get_args(kind) for word in ([part] if isinstance(part, str) else _choices(part))]
 
 
 def _unknown(place: str, key: str, known: list[str], path: str) -> str:
@@ -250,5 +266,6 @@ def _unknown(place: str, key: str, known: list[str], path: str) -> str:
 def _place(message: str, root: str = "") -> str:
     """Turn msgspec's `... - at `$.a.b`` into words that start with the key, below `root`."""
     words, _, place = message.partition(" - at `$")
+    words = words.replace("Object missing required field", "lacks the key")
     key = (root + place.rstrip("`")).lstrip(".")
     return f"[{key}]: {words}" if key else words

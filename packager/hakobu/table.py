@@ -40,6 +40,10 @@ class Table:
     """How many rows were left out because their target is missing."""
     digest: str
     """sha256 of the file."""
+    rows: NDArray[np.int64]
+    """Shape (n,): where each row stands in the file, from 0."""
+    broken: Mapping[int, str]
+    """Every row of the file, from 0, that cannot be read, whether its target is known or not, and why."""
 
     def __len__(self) -> int:
         return self.block.size
@@ -52,23 +56,26 @@ def read_table(project: Project, advance: Callable[[int, int | None], None] = la
     """
     path, data = project.data_path, project.file.data
     blocks = []
-    with open_rows(path, _wanted(project), layout=Layout(delimiter=data.delimiter, encoding=data.encoding)) as rows:
-        for block in rows:
+    layout = Layout(delimiter=data.delimiter, encoding=data.encoding)
+    with open_rows(path, _wanted(project), layout=layout) as opened:
+        for block in opened:
             blocks.append(block)
-            advance(rows.position, rows.size)
+            advance(opened.position, opened.size)
     if not blocks:
         raise InputError(f"{path}: holds no rows, only a header; a model needs rows to learn from")
     whole = join(blocks)
     keep = _known(whole, project)
     if not keep.any():
         raise InputError(f"{path}: column '{data.target}', the target, is empty in every row")
-    block = take(whole, np.flatnonzero(keep))
+    rows = np.flatnonzero(keep)
+    block = take(whole, rows)
     targets, classes = _targets(block, project)
     times = _times(block.texts[data.time], data.time_format) if data.time else None
     groups = block.texts[data.group] if data.group else None
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    return Table(block, targets, classes, times, groups, int(whole.size - keep.sum()), digest)
+    left_out = int(whole.size - keep.sum())
+    return Table(block, targets, classes, times, groups, left_out, digest, rows, whole.broken)
 
 
 def _wanted(project: Project) -> Wanted:
@@ -157,7 +164,13 @@ def _known(block: Block, project: Project) -> NDArray[np.bool_]:
             f"{project.data_path}: row {row + 1}: the target '{target}' is '{text}', which is not a number; "
             'mend it, list the text in [data] missing, or set task = "classification"'
         )
-    return np.isfinite(block.numbers[target])
+    endless = np.flatnonzero(np.isinf(block.numbers[target]))
+    if len(endless):
+        raise InputError(
+            f"{project.data_path}: row {endless[0] + 1}: the target '{target}' is infinite; "
+            "mend it, or list the text in [data] missing"
+        )
+    return ~np.isnan(block.numbers[target])
 
 
 def _targets(block: Block, project: Project) -> tuple[NDArray[Any], tuple[ClassLabel, ...]]:
@@ -182,12 +195,15 @@ def _targets(block: Block, project: Project) -> tuple[NDArray[Any], tuple[ClassL
 
 
 def _whole(texts: Sequence[str]) -> dict[str, int] | None:
-    """Return the integer that each text writes; None when one of them writes none, or two write the same."""
+    """Return the integer that each text writes; None when one of them writes none, or two write the same.
+
+    Nor where one is beyond int64, which neither numpy nor the model holds: such codes stay texts.
+    """
     try:
         found = {text: int(text) for text in texts if str(int(text)) == text}
     except ValueError:
         return None
-    return found if len(found) == len(texts) else None
+    return found if len(found) == len(texts) and all(-(2**63) <= number < 2**63 for number in found.values()) else None
 
 
 def _times(texts: NDArray[np.object_], pattern: str | None) -> NDArray[np.datetime64]:

@@ -5,6 +5,8 @@ import random
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from hakobu.project import Project, Task
@@ -55,15 +58,29 @@ def split_rows(table: Table, project: Project) -> Split:
         how = f"the last {share} of rows by '{data.time}'"
     elif table.groups is not None:
         cut = GroupShuffleSplit(n_splits=1, test_size=data.holdout, random_state=seed)
-        train, holdout = next(cut.split(rows, groups=table.groups))
+        with _splitting(f"whole groups of '{data.group}'"):
+            train, holdout = next(cut.split(rows, groups=table.groups))
         how = f"whole groups of '{data.group}', {share} of them, at random"
     else:
         stratify = table.targets if project.file.model.task is Task.CLASSIFICATION else None
-        train, holdout = train_test_split(rows, test_size=data.holdout, random_state=seed, stratify=stratify)
+        with _splitting(f"{share} of rows"):
+            train, holdout = train_test_split(rows, test_size=data.holdout, random_state=seed, stratify=stratify)
         how = f"{share} of rows at random"
     if len(train) == 0 or len(holdout) == 0:
         raise ProjectError(f"the hold-out cannot be split off: {how} leaves {len(train)} rows to learn from")
     return Split(np.sort(train), np.sort(holdout), how)
+
+
+@contextmanager
+def _splitting(what: str) -> Iterator[None]:
+    """Turn scikit-learn's refusal to split into words."""
+    try:
+        yield
+    except ValueError as error:
+        words = str(error).split(". ")[0]
+        raise ProjectError(
+            f"the hold-out, {what}, cannot be split off: {words}; bring more rows or groups, or change [data] holdout"
+        ) from error
 
 
 def _late(times: NDArray[np.datetime64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -96,6 +113,17 @@ def train(table: Table, split: Split, project: Project) -> Trained:
             estimator.fit(pick[0], targets[0])
     except Exception as error:
         raise ProjectError(f"the pipeline cannot be fitted: {_told(error, project.root)}") from error
+    if not hasattr(estimator, "predict"):
+        raise ProjectError(
+            f"{pipeline_path(project)}: the fitted {type(estimator).__name__} has no predict(); "
+            "end the pipeline with a classifier or a regressor"
+        )
+    task = project.file.model.task
+    if is_regressor(estimator) if task is Task.CLASSIFICATION else is_classifier(estimator):
+        raise ProjectError(
+            f"{pipeline_path(project)}: the {type(estimator).__name__} is no model for [model] task = '{task}'; "
+            "end the pipeline with a classifier for a classification, with a regressor for a regression"
+        )
     return Trained(estimator, pick[0], targets[0], pick[1], targets[1], split)
 
 
@@ -118,12 +146,16 @@ def _make(project: Project) -> Any:
         estimator = build()
     except ProjectError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProjectError(f"the pipeline cannot be made: {_told(error, project.root)}") from error
-    needed = "predict" if hasattr(estimator, "fit") else "fit"
-    if not hasattr(estimator, needed):
+    if isinstance(estimator, type):
         raise ProjectError(
-            f"{path}: {function}() returned {type(estimator).__name__}, which has no {needed}(); "
+            f"{path}: {function}() returned the class {estimator.__name__}; return {estimator.__name__}()"
+        )
+    # Not yet predict(): a StackingClassifier has none before it is fitted.
+    if not hasattr(estimator, "fit"):
+        raise ProjectError(
+            f"{path}: {function}() returned {type(estimator).__name__}, which has no fit(); "
             "return a scikit-learn pipeline or estimator"
         )
     return estimator
@@ -142,7 +174,7 @@ def _load(path: Path, root: Path) -> ModuleType:
     return module
 
 
-def _told(error: Exception, root: Path) -> str:
+def _told(error: BaseException, root: Path) -> str:
     """Return the error in one line, with the last place in the project's own files that led to it."""
     places = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(root.resolve())]
     where = f" ({Path(places[-1].filename).name}, line {places[-1].lineno})" if places else ""

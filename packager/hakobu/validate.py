@@ -4,9 +4,11 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer, get_scorer_names
@@ -18,6 +20,7 @@ from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.golden import Tolerance
 from hakobu_runtime.format.manifest import ClassLabel, Metric
 from hakobu_runtime.format.validation import Gate, Outcome, Stage
+from hakobu_runtime.limits.breach import quote
 from hakobu_runtime.limits.derive import derive_number
 from hakobu_runtime.model import Predicted, codes_of
 
@@ -26,6 +29,10 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": 
 
 FEWEST_ROWS = 50
 FEWEST_OF_A_CLASS = 10
+FEWEST_TO_JUDGE = 10
+
+SPREAD = 0.01
+"""How far an exported regression may lie from the trained one, in standard deviations of what that predicts."""
 
 
 def judge(stage: Stage, name: str, rule: str, value: object, limit: object, *, passed: bool, remedy: str) -> Gate:
@@ -41,7 +48,8 @@ def _shown(value: object) -> str:
 def data_gates(table: Table, project: Project) -> Iterator[Gate]:
     """Judge the table before anything is trained on it."""
     yield judge(
-        Stage.DATA, "rows", "rows with a target", len(table), FEWEST_ROWS, passed=len(table) >= FEWEST_ROWS,
+        Stage.DATA, "rows", f"rows with a target ({table.without_target} without one left out)",
+        len(table), FEWEST_ROWS, passed=len(table) >= FEWEST_ROWS,
         remedy=f"a model needs at least {FEWEST_ROWS} rows with a target; bring more data",
     )  # fmt: skip
     yield from _readable(table, project)
@@ -63,11 +71,14 @@ def data_gates(table: Table, project: Project) -> Iterator[Gate]:
 
 
 def _readable(table: Table, project: Project) -> Iterator[Gate]:
-    bad = [f"row {row + 1}: {reason}" for row, reason in table.block.broken.items()]
+    bad = [f"row {row + 1}: {reason}" for row, reason in table.broken.items()]
     for wish in project.inputs:
         if not wish.is_category:
             invalid = derive_number(wish, table.block, DTYPE).invalid
-            bad += [f"row {row + 1}: {wish.name} = '{text}' is {rule}" for row, (rule, text) in invalid.items()]
+            bad += [
+                f"row {table.rows[row] + 1}: {wish.name} = {quote(text)} is {rule}"
+                for row, (rule, text) in invalid.items()
+            ]
     yield judge(
         Stage.DATA, "readable", "cells of the wrong kind", len(bad), 0, passed=not bad,
         remedy=f"{bad[0]}; mend it, or list the text in [data] missing" if bad else "",
@@ -116,8 +127,9 @@ def _columns(table: Table, project: Project) -> Iterator[Gate]:
     )  # fmt: skip
 
 
-def split_gates(trained: Trained) -> Iterator[Gate]:
+def split_gates(trained: Trained, project: Project) -> Iterator[Gate]:
     """Judge what the split left on both sides, before the metrics are believed."""
+    yield from _sides(trained, project)
     constant = []
     for name in trained.X_train.columns:
         values = trained.X_train[name]
@@ -130,27 +142,46 @@ def split_gates(trained: Trained) -> Iterator[Gate]:
     )  # fmt: skip
 
 
-def main_metric(project: Project, classes: int) -> str:
+def _sides(trained: Trained, project: Project) -> Iterator[Gate]:
+    """Judge how many rows, and which classes, the split left on each side."""
+    learn, judged = len(trained.y_train), len(trained.y_holdout)
+    least = int((learn + judged) * (1 - project.file.data.holdout) / 2)
+    where = "[data] holdout, time or group"
+    yield judge(
+        Stage.DATA, "split: rows", "rows to learn from, rows to judge on", f"{learn}, {judged}",
+        f"{least}, {FEWEST_TO_JUDGE}", passed=learn >= least and judged >= FEWEST_TO_JUDGE,
+        remedy=f"too few rows on one side (does one time or group hold most of them?): change {where}, or bring more",
+    )  # fmt: skip
+    if project.file.model.task is Task.CLASSIFICATION:
+        unseen = sorted(set(trained.y_holdout.tolist()) - set(trained.y_train.tolist()))
+        shown = ", ".join(map(str, unseen[:5])) or "none"
+        yield judge(
+            Stage.DATA, "split: classes", "classes that no training row holds", shown, "none", passed=not unseen,
+            remedy=f"the model could never predict {shown}: change {where}, or leave the class out",
+        )  # fmt: skip
+
+
+def main_metric(trained: Trained, project: Project, classes: int) -> str:
     """Return the metric that the over-fitting and dummy gates use: the first of [gates.metrics], or a sound default."""
     if project.file.gates.metrics:
         return next(iter(project.file.gates.metrics))
     if project.file.model.task is Task.REGRESSION:
         return "r2"
-    return "roc_auc" if classes == 2 else "balanced_accuracy"
+    ranks = any(hasattr(trained.estimator, name) for name in ("predict_proba", "decision_function"))
+    return "roc_auc" if classes == 2 and ranks else "balanced_accuracy"
 
 
 def measure(trained: Trained, project: Project, classes: int) -> dict[str, Metric]:
     """Return each asked-for metric on the training rows and on the hold-out; NaN where it cannot be computed."""
     extra = ["r2", "neg_mean_absolute_error"] if project.file.model.task is Task.REGRESSION else ["accuracy"]
-    names = dict.fromkeys([main_metric(project, classes), *project.file.gates.metrics, *extra])
+    names = dict.fromkeys([main_metric(trained, project, classes), *project.file.gates.metrics, *extra])
     return {name: _metric(trained, name) for name in names}
 
 
 def _metric(trained: Trained, name: str) -> Metric:
     if name not in get_scorer_names():
-        raise ProjectError(
-            f"[gates.metrics]: '{name}' is not a scorer of scikit-learn; known: {', '.join(get_scorer_names())}"
-        )
+        near = get_close_matches(name, get_scorer_names(), n=3, cutoff=0.5) or ["roc_auc", "accuracy", "r2", "..."]
+        raise ProjectError(f"[gates.metrics]: '{name}' is not a scorer of scikit-learn; the nearest: {', '.join(near)}")
     scorer = get_scorer(name)
     pairs = ((trained.X_train, trained.y_train), (trained.X_holdout, trained.y_holdout))
     return Metric(*(_scored(scorer, trained.estimator, X, y) for X, y in pairs))
@@ -161,13 +192,13 @@ def _scored(scorer: Any, estimator: Any, X: Any, y: NDArray[Any]) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return float(scorer(estimator, X, y))
-    except ValueError:  # a hold-out of one class, say: not judged, never passed
+    except (ValueError, AttributeError):  # a hold-out of one class, or a model without probabilities: never passed
         return float("nan")
 
 
 def model_gates(trained: Trained, project: Project, metrics: dict[str, Metric], classes: int) -> Iterator[Gate]:
     """Judge the model on rows that it never saw."""
-    gates, main = project.file.gates, main_metric(project, classes)
+    gates, main = project.file.gates, main_metric(trained, project, classes)
     for name, rule in gates.metrics.items():
         yield _threshold(name, rule, metrics[name].holdout)
     gap = metrics[main].train - metrics[main].holdout
@@ -192,7 +223,10 @@ def _threshold(name: str, rule: str, value: float) -> Gate:
 
 def _judged(name: str, rule: str, value: float, limit: float, sign: str, remedy: str) -> Gate:
     if np.isnan(value):
-        words = "the metric cannot be computed on this hold-out (has it one class only?)"
+        words = (
+            "the metric cannot be computed: the hold-out lacks a class, the model gives no probabilities, or the "
+            "metric asks for the classes 0 and 1 (then take f1_macro for f1, say); name another in [gates.metrics]"
+        )
         return Gate(Stage.MODEL, name, rule, "nan", f"{sign} {limit:.4g}", Outcome.FAILED, words)
     passed = _COMPARE[sign](value, limit)
     return judge(Stage.MODEL, name, rule, value, f"{sign} {limit:.4g}", passed=passed, remedy=remedy)
@@ -208,28 +242,45 @@ def _dummy(trained: Trained, project: Project, main: str) -> float:
 
 
 def parity_gates(
-    trained: Trained, predicted: Predicted, classes: Sequence[ClassLabel], tolerance: Tolerance
+    estimator: Any,
+    frame: pd.DataFrame,
+    predicted: Predicted,
+    classes: Sequence[ClassLabel],
+    tolerance: Tolerance,
+    advice: str = "",
+    rows: str = "hold-out rows",
 ) -> Iterator[Gate]:
-    """Hold what onnxruntime gave for every hold-out row against the trained pipeline."""
-    estimator, X = trained.estimator, trained.X_holdout
-    remedy = "the exported model is not the trained one; use another estimator for the step that differs"
+    """Hold what onnxruntime gave for every row of `frame` against the trained `estimator`; `rows` says which they are.
+
+    `advice` says what to do where they differ. An estimator that cannot score the rows raises ValueError.
+    """
+    remedy = f"the exported model is not the trained one; {advice or 'use another estimator for the step that differs'}"
+    name = "" if rows == "hold-out rows" else f", {rows}"
     if predicted.codes is not None:
-        changed = int(np.count_nonzero(predicted.codes != codes_of(np.asarray(estimator.predict(X)), classes)))
+        changed = int(np.count_nonzero(predicted.codes != codes_of(np.asarray(estimator.predict(frame)), classes)))
         yield judge(
-            Stage.EXPORT, "parity: classes", f"classes that changed, of {len(X)} hold-out rows", changed, 0,
+            Stage.EXPORT, f"parity: classes{name}", f"classes that changed, of {len(frame)} {rows}", changed, 0,
             passed=changed == 0, remedy=remedy,
         )  # fmt: skip
     found, expected = predicted.values, None
-    if predicted.probabilities is not None:
-        found, expected = predicted.probabilities, np.asarray(estimator.predict_proba(X))
+    if predicted.probabilities is not None and hasattr(estimator, "predict_proba"):
+        found, expected = predicted.probabilities, np.asarray(estimator.predict_proba(frame))
     elif predicted.values is not None:
-        expected = np.asarray(estimator.predict(X), dtype=np.float64).reshape(len(X))
+        expected = np.asarray(estimator.predict(frame), dtype=np.float64).reshape(len(frame))
     if found is not None and expected is not None:
         over, most = deviation(found.astype(np.float64), expected, tolerance)
         yield judge(
-            Stage.EXPORT, "parity: numbers", f"largest difference, of {len(X)} hold-out rows", most,
+            Stage.EXPORT, f"parity: numbers{name}", f"largest difference, of {len(frame)} {rows}", most,
             f"{tolerance.absolute:g} + {tolerance.relative:g} x value", passed=over == 0, remedy=remedy,
         )  # fmt: skip
+        if predicted.values is not None:
+            # A tolerance relative to the value forgives anything where the values are large and alike, like years.
+            spread = float(np.std(expected))
+            yield judge(
+                Stage.EXPORT, f"parity: spread{name}", "largest difference, in standard deviations of the predictions",
+                most / spread if spread else float(most > 0), SPREAD, passed=most <= SPREAD * spread,
+                remedy="float32 cannot tell such predictions apart: predict the difference from a fixed number instead",
+            )  # fmt: skip
 
 
 def deviation(found: NDArray[np.float64], expected: NDArray[np.float64], tolerance: Tolerance) -> tuple[int, float]:

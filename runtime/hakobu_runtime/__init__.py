@@ -8,9 +8,9 @@ executable) imports this package before onnxruntime, so this is the one place th
 import os
 from typing import Any
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+from hakobu_runtime.version import __version__
 
-__version__ = "0.1.0"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["__version__", "load"]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from hakobu_runtime import __version__
 from hakobu_runtime.errors import BundleError, FormatError, TrustError
 from hakobu_runtime.format.archive import check_canonical, read_archive, write_archive
 from hakobu_runtime.format.codec import decode
@@ -22,6 +21,7 @@ from hakobu_runtime.format.oms import SIGNATURE_FILE
 from hakobu_runtime.format.onnx import check_model
 from hakobu_runtime.format.validation import Validation
 from hakobu_runtime.trust import Keyring, Pin, is_settled, verify
+from hakobu_runtime.version import __version__
 
 _MB = 1024 * 1024
 

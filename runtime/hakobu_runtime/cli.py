@@ -3,19 +3,22 @@
 Commands import what they need when they run, so that `--version` and `--help` answer at once.
 """
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hakobu_runtime import __version__
 from hakobu_runtime.console.progress import Progress
-from hakobu_runtime.console.shell import Group, reading, show_json
+from hakobu_runtime.console.shell import Group, reading, show_json, show_json_line, warn
 from hakobu_runtime.console.table import table
-from hakobu_runtime.errors import FINDING, InputError
+from hakobu_runtime.errors import FINDING, INTERRUPTED, InputError
+from hakobu_runtime.version import __version__
 
 PATH = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+SECONDS = click.FloatRange(0, 86_400)
 MODEL = click.option("--model", help="The model, when several are installed.")
 
 
@@ -144,6 +147,76 @@ def score(
 
 
 @main.command()
+@click.option("--bundle", type=PATH, help="Score with this file instead of the installed bundle.")
+@MODEL
+@click.pass_obj
+def stream(folder: Path | None, bundle: Path | None, model: str | None) -> int:
+    """Answer each JSON object on stdin with its score on stdout, a line at a time, until stdin ends."""
+    from hakobu_runtime.device.stop import listening
+    from hakobu_runtime.device.stream import open_scorer
+    from hakobu_runtime.device.stream import stream as answer_all
+
+    if sys.stdin is None or sys.stdout is None:
+        raise InputError("stdin or stdout is closed: stream reads rows from the one and answers on the other")
+    with listening() as stop:
+        answer_all(open_scorer(folder, bundle, model), sys.stdin.buffer, sys.stdout.buffer, stop)
+    return INTERRUPTED if stop.interrupted else 0
+
+
+@main.command()
+@click.argument("root", type=PATH, metavar="FOLDER")
+@click.option("--once", is_flag=True, help="Score what is there and end; exit code 6 when a file failed.")
+@click.option("--every", type=SECONDS, default=2.0, metavar="SECONDS", help="How often to look (2).")
+@click.option("--settle", type=SECONDS, default=2.0, metavar="SECONDS", help="How long a file must not change (2).")
+@click.option("-o", "--output", "scored", type=PATH, metavar="OUTFOLDER", help="Where the output goes (FOLDER/scored).")
+@MODEL
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, each on a line.")
+@click.pass_obj
+def watch(folder: Path | None, /, root: Path, scored: Path | None, *, once: bool, as_json: bool, **how: Any) -> int:
+    """Score the files that arrive in FOLDER, and move each to FOLDER/done or, with the reason, to FOLDER/failed."""
+    from hakobu_runtime.device.stop import listening
+    from hakobu_runtime.device.watch import Handled, keep_watching, open_watch, watch_once
+
+    def tell(handled: Handled) -> None:
+        if as_json:
+            show_json_line("hakobu.watch/1", **handled.plain())
+        else:
+            click.echo(handled.words())
+
+    with listening() as stop:
+        (watch_once if once else keep_watching)(open_watch(folder, root, scored, **how), tell, warn, stop)
+    return INTERRUPTED if stop.interrupted else 0
+
+
+@main.command()
+@click.argument("root", type=PATH, metavar="FOLDER")
+@click.option(
+    "--daily", type=click.DateTime(["%H:%M"]), required=True, metavar="HH:MM", help="When, by the PC's clock."
+)
+@click.option("--for", "platform", type=click.Choice(["linux", "macos", "windows"]), help="Not for this platform.")
+@click.option("--program", type=PATH, help="The hakobu-run to run (this one).")
+@MODEL
+@click.option("-o", "--output", "target", type=PATH, default=Path(), metavar="DIR", help="Where to write it (here).")
+@click.option("--install", "at_once", is_flag=True, help="Install it, too.")
+@JSON
+@click.pass_obj
+def schedule(
+    folder: Path | None, /, root: Path, daily: datetime, target: Path, *, at_once: bool, as_json: bool, **how: Any
+) -> None:
+    """Write what lets this PC score the files in FOLDER every day, and show the command that installs it."""
+    from hakobu_runtime.device.schedule import daily_watch, this_platform, write_schedule
+
+    platform = how.pop("platform") or this_platform()
+    written = write_schedule(daily_watch(folder, root, daily.time(), platform, **how), platform, target)
+    if at_once:
+        written.run()
+    if as_json:
+        show_json("hakobu.schedule/1", installed=at_once, **written.plain())
+    else:
+        click.echo(f"{written.words()}{' (done)' if at_once else ''}")
+
+
+@main.command()
 @JSON
 @click.pass_obj
 def status(folder: Path | None, *, as_json: bool) -> None:
@@ -161,16 +234,17 @@ def status(folder: Path | None, *, as_json: bool) -> None:
 @main.command()
 @MODEL
 @click.option("--by", type=click.Choice(["day", "week", "month"]), default="month", help="How long each period is.")
+@click.option("--last", type=click.IntRange(1), default=6, help="How many periods to show and to judge by (6).")
 @JSON
-@click.pass_context
-def drift(context: click.Context, model: str | None, by: str, *, as_json: bool) -> int:
-    """Hold this device's counts against training; needs no network. Exit code 3 says that something has drifted."""
+@click.pass_obj
+def drift(folder: Path | None, model: str | None, by: str, last: int, *, as_json: bool) -> int:
+    """Hold this device's counts against training, offline. Exit code 3: one of the last periods has drifted."""
     from hakobu_runtime.console.drift import drift_table
     from hakobu_runtime.device.drift import drift_command
 
-    name, periods = drift_command(context.obj, model, by)
+    name, periods = drift_command(folder, model, by)
     if as_json:
         show_json("hakobu.drift/1", model=name, by=by, periods=[period.plain() for period in periods])
     else:
-        click.echo(drift_table(periods) if periods else f"nothing was scored with {name} yet")
-    return FINDING if any(period.alarm for period in periods) else 0
+        click.echo(drift_table(periods, last) if periods else f"nothing was scored with {name} yet")
+    return FINDING if any(period.alarm for period in periods[-last:]) else 0

@@ -49,6 +49,10 @@ class StateError(HakobuError):
     exit_code = 8
 
 
+class DamageError(StateError):
+    """A file of the state folder whose content is damaged: not one that is locked, forbidden, or on a full disk."""
+
+
 class ProjectError(HakobuError):
     """A project whose `hakobu.toml`, pipeline or data cannot be built."""
 

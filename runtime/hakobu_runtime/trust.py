@@ -128,8 +128,11 @@ class PrivateKey:
         try:
             key = serialization.load_pem_private_key(content[:_LARGEST_PEM], passphrase if locked else None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            reason = "the passphrase is wrong, or the file damaged" if locked else "there is no key in PKCS 8 PEM here"
-            raise TrustError(f"{where}: {reason}; {_SUPPORTED}") from error
+            if locked:
+                words = "the passphrase is wrong, or the file damaged: try again, or take the copy that you keep"
+            else:
+                words = f"there is no key in PKCS 8 PEM here; {_SUPPORTED}"
+            raise TrustError(f"{where}: {words}") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _HASHES:
             raise TrustError(f"{where}: this kind of private key cannot be used; {_SUPPORTED}")
         return cls(key)
@@ -194,10 +197,13 @@ class Keyring:
         return Keyring((*(old for old in self.pins if old.key != pin.key), pin))
 
     def remove(self, identity: str) -> "Keyring":
-        """Return the keyring without the key of this identity; raise TrustError when there is none."""
-        if self.find(identity) is None:
+        """Return the keyring without the one key whose identity begins so; raise TrustError when it is no single one."""
+        found = [pin for pin in self.pins if identity and pin.key.identity.startswith(identity)]
+        if not found:
             raise TrustError(f"no key with the identity {identity!r} is trusted: nothing to remove")
-        return Keyring(tuple(pin for pin in self.pins if pin.key.identity != identity))
+        if len(found) > 1:
+            raise TrustError(f"{len(found)} keys have an identity that begins with {identity!r}: give more of it")
+        return Keyring(tuple(pin for pin in self.pins if pin != found[0]))
 
     def to_json(self) -> bytes:
         """Return the content of a trust.json."""
@@ -208,11 +214,12 @@ class Keyring:
         """Return the keyring in a trust.json; raise TrustError naming `where` when it is none."""
         try:
             pinned = decode(content, TrustFile, where).keys
-        except FormatError as error:
+            return cls(tuple(Pin(PublicKey.from_pem(entry.pem.encode(), "a key"), entry.models) for entry in pinned))
+        except (FormatError, TrustError) as error:
+            words = str(error).removeprefix(f"{where}: ")
             raise TrustError(
-                f"{error}; remove the file and add the keys again: hakobu-run trust add KEY.pub"
+                f"{where}: is damaged ({words}); remove it and pin the keys again: hakobu-run trust add KEY.pub"
             ) from error
-        return cls(tuple(Pin(PublicKey.from_pem(entry.pem.encode(), where), entry.models) for entry in pinned))
 
 
 def sign(files: Mapping[str, bytes], key: PrivateKey) -> bytes:

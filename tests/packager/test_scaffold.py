@@ -210,7 +210,7 @@ def test_only_the_parts_of_a_date_that_vary_are_taken() -> None:
         return varying_parts(found, infer(found))
 
     assert parts("2026-01-01", "2026-03-06") == (Part.MONTH, Part.DAY_OF_WEEK)
-    assert parts("2026-01-01T10:00", "2026-03-05T11:00") == (Part.MONTH, Part.DAY_OF_WEEK, Part.HOUR)
+    assert parts("2026-01-01T10:00", "2026-03-06T11:00") == (Part.MONTH, Part.DAY_OF_WEEK, Part.HOUR)
     assert parts("2026-01-01", "2026-01-02") == (Part.DAY_OF_WEEK,)
     assert parts("2018-01-01", "2024-01-01") == (Part.YEAR,)
     assert parts("2026-01-05", "2026-01-12") == ()
@@ -349,7 +349,8 @@ def test_any_list_of_texts_survives_toml_and_python(values: list[str]) -> None:
     assert eval(toml.texts(values)) == values  # noqa: S307
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="/\x00"), min_size=1, max_size=80))
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="/\x00"), min_size=1, max_size=80))
+@example("\udcff")
 def test_any_folder_gives_a_valid_model_name(folder: str) -> None:
     assert NAME.fullmatch(model_name(Path("projects") / folder))
 
@@ -357,3 +358,11 @@ def test_any_folder_gives_a_valid_model_name(folder: str) -> None:
 def test_a_model_is_named_after_its_folder() -> None:
     assert model_name(Path("x") / "Späte Flüge 2013!") == "spate-fluge-2013"
     assert model_name(Path("x") / "運ぶ") == "model"
+
+
+def test_one_word_among_nothing_but_numbers_means_missing() -> None:
+    numbers = [f"{row}.5" for row in range(40)]
+    guess = infer(column([*numbers, "k.A.", "k.A.", "k.A."]))
+    assert (guess.kind, guess.missing_words, guess.bad) == (Kind.NUMBER, {"k.A."}, ())
+    assert infer(column([*numbers, "k.A.", "n.v.", "k.A."])).kind is Kind.CATEGORY
+    assert infer(column([*numbers, "12,5", "12,5"])).missing_words == frozenset()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device import run as run_module
 from hakobu_runtime.device.run import Summary, score_file
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.tally import ModelName
@@ -75,7 +76,7 @@ def test_a_table_without_rows_gives_an_output_without_rows(machines: Bundle, tmp
     assert (tmp_path / "out.csv").read_text() == "id,prediction,p_no,p_yes,verdict,reasons\n"
 
 
-class Cut(Exception):
+class CutError(Exception):
     """A power cut."""
 
 
@@ -88,15 +89,16 @@ def test_a_broken_run_goes_on_where_it_stopped(
     whole = tmp_path / "whole"
     whole.mkdir()
     score(machines, whole, source, whole / "out.csv")
+    monkeypatch.setattr(run_module, "COMMIT_SECONDS", 0)
     done = 0
 
     def cut(read: int, size: int | None, rows: int) -> None:
         nonlocal done
         done += 1
         if done == blocks:
-            raise Cut
+            raise CutError
 
-    with Journal.open(tmp_path / "journal.sqlite") as journal, pytest.raises(Cut):
+    with Journal.open(tmp_path / "journal.sqlite") as journal, pytest.raises(CutError):
         score_file(machines, journal, source, tmp_path / "out.csv", layout=Layout(), advance=cut)
     partial = tmp_path / "out.csv.partial"
     with partial.open("ab") as file:
@@ -112,9 +114,9 @@ def test_a_changed_input_is_scored_anew(machines: Bundle, tmp_path: Path) -> Non
     source.write_text(table(40_000))
 
     def cut(read: int, size: int | None, rows: int) -> None:
-        raise Cut
+        raise CutError
 
-    with Journal.open(tmp_path / "journal.sqlite") as journal, pytest.raises(Cut):
+    with Journal.open(tmp_path / "journal.sqlite") as journal, pytest.raises(CutError):
         score_file(machines, journal, source, tmp_path / "out.csv", layout=Layout(), advance=cut)
     source.write_text(table(300, seed=1))
     summary = score(machines, tmp_path, source, tmp_path / "out.csv")
@@ -171,6 +173,7 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(
 ) -> None:
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text(table(60_000))
+    monkeypatch.setattr(run_module, "COMMIT_SECONDS", 0)
     real, calls = os.fsync, 0
 
     def full(descriptor: int) -> None:

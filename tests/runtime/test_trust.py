@@ -265,6 +265,16 @@ def test_a_keyring_adds_replaces_finds_and_removes() -> None:
         Keyring((Pin(KEY.public), Pin(KEY.public, ("a",))))
 
 
+def test_a_key_is_removed_by_the_beginning_of_its_identity_when_it_is_the_only_one() -> None:
+    assert Keyring((Pin(KEY.public),)).remove(KEY.public.identity[:8]) == Keyring(())
+    ring = Keyring(tuple(Pin(PrivateKey.generate().public) for _ in range(17)))
+    letters = [pin.key.identity[0] for pin in ring.pins]
+    with pytest.raises(TrustError, match="give more of it"):
+        ring.remove(max(letters, key=letters.count))
+    with pytest.raises(TrustError, match="nothing to remove"):
+        ring.remove("")
+
+
 def test_a_keyring_survives_its_file() -> None:
     assert Keyring.from_json(RING.to_json(), "trust.json") == RING
 

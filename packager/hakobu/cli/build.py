@@ -1,11 +1,13 @@
 """`hakobu build`: from a project to a signed bundle."""
 
-import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 
-from hakobu.keys import PASSPHRASE, is_encrypted, read_private_key
+from hakobu.cli.passphrase import passphrase
+from hakobu.keys import is_encrypted, read_private_key
 from hakobu.project import Project, read_project
 from hakobu_runtime.console.progress import Progress
 from hakobu_runtime.console.shell import show_json
@@ -18,12 +20,14 @@ from hakobu_runtime.trust import PrivateKey
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def command(folder: Path, *, as_json: bool) -> int:
     """Train, judge, export, prove and sign the project in DIR; exit code 3 names the gates that failed."""
+    project = read_project(folder)
+    key = release_key(project)
+    # Only now: scikit-learn takes its time to load, and a typo should be told at once.
     from hakobu.pack.build import STAGES, build
     from hakobu.report.gates import gate_table
 
-    project = read_project(folder)
-    key = release_key(project)
-    with Progress("building", len(STAGES)) as progress:
+    # What the pipeline prints is no result of ours, and would spoil the JSON.
+    with Progress("building", len(STAGES)) as progress, redirect_stdout(sys.stderr):
         built = build(project, key, lambda stage: progress.reach(STAGES.index(stage), stage))
         progress.reach(len(STAGES))
     if as_json:
@@ -37,8 +41,4 @@ def command(folder: Path, *, as_json: bool) -> int:
 def release_key(project: Project) -> PrivateKey:
     """Return the project's private key, its passphrase asked for or read from HAKOBU_KEY_PASSPHRASE."""
     path = project.root / project.file.keys.release
-    passphrase = None
-    if is_encrypted(path):
-        given = os.environ.get(PASSPHRASE)
-        passphrase = (given or click.prompt(f"passphrase of {path}", hide_input=True, err=True)).encode()
-    return read_private_key(path, passphrase)
+    return read_private_key(path, passphrase(f"passphrase of {path}") if is_encrypted(path) else None)

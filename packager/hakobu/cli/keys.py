@@ -1,11 +1,12 @@
 """`hakobu keys`: the keys that releases are signed with."""
 
-import os
 from pathlib import Path
 
 import click
 
+from hakobu.cli.passphrase import passphrase
 from hakobu.keys import PASSPHRASE, new_key_pair
+from hakobu_runtime.errors import UsageError
 
 
 @click.group()
@@ -21,12 +22,10 @@ def command() -> None:
 def new(folder: Path, *, name: str, curve: str, no_passphrase: bool) -> None:
     """Make a key pair in FOLDER/keys (a project); the passphrase is asked for, or read from HAKOBU_KEY_PASSPHRASE."""
     private = folder / "keys" / f"{name}.pem"
-    public = new_key_pair(private, curve, None if no_passphrase else _ask())
+    secret = None if no_passphrase else passphrase("passphrase", confirm=True)
+    if secret is None and not no_passphrase:
+        raise UsageError(f"a key needs a passphrase: set {PASSPHRASE}, or choose --no-passphrase")
+    public = new_key_pair(private, curve, secret)
     click.echo(f"private key: {private} (keep it secret, keep a copy in a safe place; git ignores it)")
     click.echo(f"public key:  {private.with_suffix('.pub')} (give it to devices: hakobu-run trust add)")
     click.echo(f"identity:    {public.identity}")
-
-
-def _ask() -> bytes:
-    given = os.environ.get(PASSPHRASE)
-    return (given or click.prompt("passphrase", hide_input=True, confirmation_prompt=True, err=True)).encode()

@@ -3,15 +3,22 @@
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
-from hakobu.export.trees import lower_thresholds
+from hakobu.export.advice import advice
+from hakobu.export.inside import inside
+from hakobu.export.labels import settle_ties
+from hakobu.export.links import add_link
+from hakobu.export.trees import lead_missing, lower_thresholds
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.feature import Input
 from hakobu_runtime.format.manifest import Tensors
@@ -32,6 +39,12 @@ def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[b
     """
     model = _convert(estimator, inputs, classifier)
     lower_thresholds(model, estimator)
+    lead_missing(model, estimator)
+    add_link(model, estimator)
+    if classifier:
+        settle_ties(model, estimator)
+    if classifier and not hasattr(estimator, "predict_proba"):
+        del model.graph.output[1:]  # scores of another kind, which nobody should take for probabilities
     # The exporter rewrites names that are no identifiers, but keeps the order.
     names = [value.name for value in model.graph.input]
     numbers = [wish for wish in inputs if not wish.is_category]
@@ -39,7 +52,9 @@ def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[b
     if names == [MATRIX]:
         rename(model, {MATRIX: "numbers" if numbers else "strings"})
     else:
-        places = dict(zip(inputs, names, strict=True))
+        # Blanks keep the columns apart from "numbers" and "strings", and from every name that the exporter makes.
+        places = {wish: f"column {place}" for place, wish in enumerate(inputs)}
+        rename(model, dict(zip(names, places.values(), strict=True)))
         _pack_inputs(model, "numbers", [places[wish] for wish in numbers], TensorProto.FLOAT)
         _pack_inputs(model, "strings", [places[wish] for wish in strings], TensorProto.STRING)
     tensors = _name_outputs(model, classifier)
@@ -59,12 +74,16 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Model
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
+    estimator = _convertible(estimator)
     kinds = [StringTensorType if wish.is_category else FloatTensorType for wish in inputs]
     if _reads_columns(estimator) or len(set(kinds)) > 1:
         types = [(wish.name, kind([None, 1])) for wish, kind in zip(inputs, kinds, strict=True)]
     else:
         types = [(MATRIX, kinds[0]([None, len(inputs)]))]
-    options = {id(estimator): {"zipmap": False}} if classifier else None
+    # The exporter multiplies by an inverse where StandardScaler divides, which trees behind it can tell.
+    options: dict[Any, dict[str, Any]] = {StandardScaler: {"div": "div"}}
+    if classifier:
+        options[id(estimator)] = {"zipmap": False}
     logging.getLogger("skl2onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -72,11 +91,24 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Model
             return convert_sklearn(estimator, initial_types=types, target_opset=OPSETS, options=options, name="hakobu")
     except Exception as error:
         words = " ".join(str(error).split())[:400]
+        known = advice(estimator) or (
+            "replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, linear "
+            "models, trees, forests and gradient boosting have)"
+        )
         raise ProjectError(
-            f"{type(estimator).__name__} cannot be exported to ONNX: {words}\n"
-            "remedy: replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, "
-            "linear models, trees, forests and gradient boosting have)"
+            f"{type(estimator).__name__} cannot be exported to ONNX: {words}\nremedy: {known}"
         ) from error
+
+
+def _convertible(estimator: Any) -> Any:
+    """Return `estimator` in the form that the exporter takes: a vote's scores unflattened, its weights an array."""
+    if next(inside(estimator, (VotingClassifier, VotingRegressor)), None) is None:
+        return estimator
+    estimator = deepcopy(estimator)
+    for vote in inside(estimator, (VotingClassifier, VotingRegressor)):
+        vote.flatten_transform = False
+        vote.weights = None if vote.weights is None else np.asarray(vote.weights, dtype=np.float64)
+    return estimator
 
 
 def _reads_columns(estimator: Any) -> bool:

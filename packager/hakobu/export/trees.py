@@ -1,13 +1,18 @@
 """Repairs of what the standard exporter gets wrong about trees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto
-from sklearn.base import BaseEstimator
+from onnx import AttributeProto, ModelProto, NodeProto
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.tree import BaseDecisionTree
+
+from hakobu.export.inside import inside
+
+_BOOSTERS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
 def lower_thresholds(model: ModelProto, estimator: Any) -> int:
@@ -17,16 +22,19 @@ def lower_thresholds(model: ModelProto, estimator: Any) -> int:
     double `t` equals `x <= floor32(t)`, and a threshold rounded up would send values equal to it the wrong way.
     """
     moved = 0
-    nodes = [node for node in model.graph.node if node.op_type.startswith("TreeEnsemble")]
-    for booster in _boosters(estimator):
+    nodes = list(_ensembles(model))
+    for booster in inside(estimator, _BOOSTERS):
+        if not hasattr(booster, "_predictors"):
+            continue
         exact = np.concatenate([_thresholds(tree) for trees in booster._predictors for tree in trees])
         nearest = exact.astype(np.float32)
         for node in nodes:
-            attribute = next((a for a in node.attribute if a.name == "nodes_values"), None)
+            attribute = _attributes(node).get("nodes_values")
             if attribute is not None and np.array_equal(np.array(attribute.floats, dtype=np.float32), nearest):
                 lowered = floor32(exact)
                 moved += int(np.count_nonzero(lowered != nearest))
-                _replace(node, lowered)
+                del attribute.floats[:]
+                attribute.floats.extend(lowered.tolist())
     return moved
 
 
@@ -42,23 +50,74 @@ def _thresholds(tree: Any) -> NDArray[np.float64]:
     return np.where(nodes["is_leaf"], 0.0, nodes["num_threshold"])
 
 
-def _replace(node: NodeProto, values: NDArray[np.float32]) -> None:
-    for attribute in node.attribute:
-        if attribute.name == "nodes_values":
-            del attribute.floats[:]
-            attribute.floats.extend(values.tolist())
+def lead_missing(model: ModelProto, estimator: Any) -> int:
+    """Tell the trees of `model` which way a missing number goes, and return how many nodes were told.
+
+    The exporter forgets it for decision trees and forests, and sends every missing number to the right. scikit-learn
+    knows a way for each node, even in a tree whose training rows had no gaps. A tree that is not recognised keeps the
+    exporter's way; the proofs before packing then find it out.
+    """
+    known: dict[bytes, list[_Tree]] = {}
+    for found in inside(estimator, (BaseDecisionTree,)):
+        if hasattr(found, "tree_"):
+            known.setdefault(_shape_of(found.tree_), []).append(_Tree.of(found.tree_))
+    told = 0
+    for node in _ensembles(model) if known else ():
+        attributes = _attributes(node)
+        tracks = attributes.get("nodes_missing_value_tracks_true")
+        if tracks is None or (tracks.ints and any(tracks.ints)):
+            continue  # histogram gradient boosting, which the exporter does right
+        ways = np.array(tracks.ints, dtype=np.int64)
+        for rows in _by_tree(attributes["nodes_treeids"].ints):
+            same = known.get(_shape_in(attributes, rows), [])
+            values = np.array(attributes["nodes_values"].floats, dtype=np.float64)[rows]
+            place = next((place for place, tree in enumerate(same) if tree.has(values)), None)
+            if place is not None:
+                # Of two trees with the same splits, the first in the estimator is the first in the graph.
+                tree = same.pop(place) if len(same) > 1 else same[place]
+                ways[rows] = tree.left
+        told += int(ways.sum())
+        del tracks.ints[:]
+        tracks.ints.extend(ways.tolist())
+    return told
 
 
-def _boosters(part: object) -> Iterator[Any]:
-    """Yield every fitted histogram gradient boosting inside `part`, however it is nested."""
-    if isinstance(part, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
-        if hasattr(part, "_predictors"):
-            yield part
-    elif isinstance(part, BaseEstimator):
-        for inner in vars(part).values():
-            yield from _boosters(inner)
-    elif isinstance(part, list | tuple):
-        for inner in part:
-            yield from _boosters(inner)
-    elif isinstance(part, dict):
-        yield from _boosters(list(part.values()))
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    thresholds: NDArray[np.float64]
+    left: NDArray[np.int64]
+    """1 where a missing number goes left."""
+
+    @classmethod
+    def of(cls, tree: Any) -> "_Tree":
+        leaf = tree.children_left < 0
+        return cls(np.where(leaf, 0.0, tree.threshold), np.where(leaf, 0, tree.missing_go_to_left).astype(np.int64))
+
+    def has(self, values: NDArray[np.float64]) -> bool:
+        """Say whether these are the thresholds, but for their rounding to float32."""
+        return bool(np.allclose(values, self.thresholds, rtol=5e-7, atol=1e-37))
+
+
+def _shape_of(tree: Any) -> bytes:
+    leaf = tree.children_left < 0
+    parts = (tree.feature, tree.children_left, tree.children_right)
+    return np.stack([np.where(leaf, 0, part) for part in parts]).astype(np.int64).tobytes()
+
+
+def _shape_in(attributes: dict[str, AttributeProto], rows: NDArray[np.int64]) -> bytes:
+    names = ("nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids")
+    return np.stack([np.array(attributes[name].ints, dtype=np.int64)[rows] for name in names]).tobytes()
+
+
+def _by_tree(trees: Sequence[int]) -> Iterator[NDArray[np.int64]]:
+    """Yield the places of the nodes of each tree; a tree's nodes stand together."""
+    numbers = np.array(trees, dtype=np.int64)
+    yield from np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers)) + 1)
+
+
+def _ensembles(model: ModelProto) -> Iterator[NodeProto]:
+    return (node for node in model.graph.node if node.op_type.startswith("TreeEnsemble"))
+
+
+def _attributes(node: NodeProto) -> dict[str, AttributeProto]:
+    return {attribute.name: attribute for attribute in node.attribute}

@@ -1,7 +1,7 @@
 """`hakobu build`: load, gate, split, fit, gate, export, prove, pack, sign. Nothing is written unless all gates pass."""
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -14,23 +14,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hakobu.baseline import learn_features, learn_outputs
+from hakobu.export.advice import advice
 from hakobu.export.convert import export
 from hakobu.pack.golden import golden_columns
+from hakobu.pack.hard import hard_block
 from hakobu.pack.papers import bill_of_materials, model_card
 from hakobu.project import Project, Task
 from hakobu.table import DTYPE, Table, frame_of_matrices, matrices_of, read_table, take
 from hakobu.train import Split, Trained, pipeline_path, split_rows, train
 from hakobu.validate import data_gates, judge, measure, model_gates, parity_gates, split_gates
-from hakobu_runtime import __version__
 from hakobu_runtime.bundle import pack_files, read_bundle
 from hakobu_runtime.disk import write_whole
-from hakobu_runtime.errors import ProjectError
+from hakobu_runtime.errors import BundleError, ProjectError
 from hakobu_runtime.format import golden as golden_format
 from hakobu_runtime.format import manifest as manifest_format
 from hakobu_runtime.format import validation as validation_format
 from hakobu_runtime.format.codec import encode
 from hakobu_runtime.format.golden import Golden, Tolerance
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest, Metric, Provenance, Tensors, TimeColumn
+from hakobu_runtime.format.onnx import check_model
 from hakobu_runtime.format.validation import Gate, Stage, Validation
 from hakobu_runtime.format.window import Span
 from hakobu_runtime.limits.breach import Verdict
@@ -40,6 +42,7 @@ from hakobu_runtime.model import Model, Predicted, codes_of
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
+from hakobu_runtime.version import __version__
 
 T = TypeVar("T")
 
@@ -79,7 +82,7 @@ def build(project: Project, key: PrivateKey, progress: Progress = lambda stage: 
     split = split_rows(table, project)
     progress("fit")
     trained = train(table, split, project)
-    gates += split_gates(trained)
+    gates += split_gates(trained, project)
     if _failed(gates):
         return Built(project, tuple(gates), {}, split.how, None)
     progress("judge")
@@ -112,12 +115,21 @@ def _prove_and_pack(
     model, tensors = export(trained.estimator, project.inputs, project.file.model.task is Task.CLASSIFICATION)
     progress("prove")
     numbers, strings = matrices_of(trained.X_holdout, project.inputs)
-    predicted = Model(model, tensors, table.classes).predict(numbers, strings)
-    gates += parity_gates(trained, predicted, table.classes, project.file.gates.parity)
+    estimator, tolerance = trained.estimator, project.file.gates.parity
+    try:
+        check_model(model)
+        predicted = Model(model, tensors, table.classes).predict(numbers, strings)
+    except BundleError as error:
+        remedy = advice(estimator) or "use another estimator for the last step"
+        raise ProjectError(f"the exported {type(estimator).__name__} cannot run: {error}\nremedy: {remedy}") from error
+    gates += parity_gates(estimator, trained.X_holdout, predicted, table.classes, tolerance, advice(estimator))
     if _failed(gates):
         return None
     manifest = _manifest(project, table, trained, metrics, tensors, predicted)
-    golden, differences = _golden(table, trained, manifest, model, project.file.gates.parity)
+    gates += _hard_gates(table, trained, manifest, model, tolerance)
+    if _failed(gates):
+        return None
+    golden, differences = _golden(table, trained, manifest, model, tolerance)
     gates.append(
         judge(
             Stage.EXPORT,
@@ -183,6 +195,27 @@ def _provenance(project: Project, table: Table, split: Split) -> Provenance:
         training_start=bounds[0],
         training_end=bounds[1],
     )
+
+
+def _hard_gates(
+    table: Table, trained: Trained, manifest: Manifest, model: bytes, tolerance: Tolerance
+) -> Iterator[Gate]:
+    """Prove the model on made rows too: the hold-out seldom holds a row on a split, or two gaps in one row."""
+    block = hard_block(take(table.block, trained.split.train), manifest, model, manifest.provenance.seed)
+    scored = Scorer(manifest, model).score_block(block)
+    keep, checked = scored.checked.scorable, scored.checked
+    frame = frame_of_matrices(checked.numbers[keep], checked.strings[keep], manifest.features)
+    estimator = trained.estimator
+    try:
+        yield from parity_gates(
+            estimator, frame, scored.predicted, table.classes, tolerance, advice(estimator), "hard rows"
+        )
+    except ValueError as error:
+        words = " ".join(str(error).split())[:200]
+        yield judge(
+            Stage.EXPORT, "parity: hard rows", "rows that the trained pipeline cannot score", "some", 0,
+            passed=False, remedy=f"the pipeline refuses rows with unusual cells: {words}; make it score or reject them",
+        )  # fmt: skip
 
 
 def _golden(

@@ -11,6 +11,9 @@ from hakobu_runtime.format.manifest import Manifest
 
 FEWEST = 32
 
+UNKNOWN = "\u2047 unknown \u2047"
+"""A category that no training row holds."""
+
 
 def golden_columns(block: Block, manifest: Manifest) -> dict[str, tuple[Cell, ...]]:
     """Return the cells of the golden rows by column, from rows of `block` and the limits of the manifest."""
@@ -41,7 +44,7 @@ def _edges(features: Sequence[Feature]) -> list[Cell]:
     if feature.part is not None:
         return cells if feature.missing is not Missing.REFUSED else []
     if feature.categories is not None:
-        cells += [*feature.categories.values, "\u2047 unknown \u2047"]
+        cells += [*feature.categories.values, UNKNOWN]
     elif feature.kind is Kind.BOOLEAN:
         cells += ["true", "false"]
     elif feature.range is not None:

@@ -3,13 +3,15 @@
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.console.table import table
 from hakobu_runtime.format.feature import Feature, Missing
-from hakobu_runtime.format.manifest import Classification, Manifest
+from hakobu_runtime.format.manifest import Classification, Manifest, WindowBy
 
 _MISSING = {
     Missing.EXPECTED: "expected",
     Missing.UNEXPECTED: "never in training",
     Missing.REFUSED: "cannot be scored",
 }
+
+_CLOCKS = {WindowBy.ROW: "the row itself", WindowBy.ARRIVAL: "scoring"}
 
 
 def contents(bundle: Bundle) -> str:
@@ -26,7 +28,7 @@ def contents(bundle: Bundle) -> str:
         f"metrics    {metrics} on the hold-out",
         f"gates      {len(bundle.validation.gates)} passed",
         f"model      {size}",
-        f"counts     by {manifest.monitor.span}, in the window of the row's {manifest.monitor.window_by}",
+        f"counts     by {manifest.monitor.span}, by the time of {_CLOCKS[manifest.monitor.window_by]}",
         f"signed by  {bundle.pin.key.identity}",
         f"sha256     {bundle.digest}",
         "",

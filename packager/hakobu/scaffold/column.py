@@ -48,7 +48,9 @@ class Column:
         return _compact(self.name, ["" if text in missing else text for text in self.texts], self.codes, self.rows)
 
     def take(self, rows: NDArray[np.int64]) -> "Column":
-        """Return some rows of the column, by their place in it."""
+        """Return some rows of the column, by their place in it, in their order."""
+        if len(rows) == len(self):
+            return self
         return _compact(self.name, list(self.texts), self.codes[rows], self.rows[rows])
 
 

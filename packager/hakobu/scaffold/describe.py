@@ -23,9 +23,9 @@ def seen(column: Column, guess: Guess) -> str:
 
 
 def _numbers(column: Column, numbers: dict[str, float]) -> str:
-    ordered = sorted((text for text in column.present if text in numbers), key=numbers.__getitem__)
-    low, high = ordered[0].strip(), ordered[-1].strip()
-    return f"{low} and {high}" if len({numbers[text] for text in ordered}) == 2 else f"{low} to {high}"
+    held = [text for text in column.present if text in numbers]
+    low, high = (end(held, key=numbers.__getitem__).strip() for end in (min, max))
+    return f"{low} and {high}" if len({numbers[text] for text in held}) == 2 else f"{low} to {high}"
 
 
 def _dates(column: Column, guess: Guess) -> str:

@@ -1,6 +1,6 @@
 """What a new project will say of somebody's table: the features, what is left out, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,9 @@ FEWEST_OF_A_CLASS = 10
 """The gates of the build; a test holds them equal."""
 
 _UNTIL = "; the build stops there until it is mended, or its text listed in [data] missing"
+
+Guesses = Mapping[str, tuple[Column, Guess]]
+"""By name: a column as it was read, and what it seems to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ def draft(source: Source, roles: Roles) -> Draft:
     where = str(source.path)
     others = [column for column in source.columns if column.name not in roles.names]
     named = [source.column(name) for name in (roles.target, roles.time) if name]
-    missing = _missing_words(others, named)
+    guesses = {column.name: (column, infer(column)) for column in (*others, *named)}
+    missing = _missing_words(others, named, guesses)
     known = source.column(roles.target).without(missing)
     rows = np.flatnonzero(known.there)
     target = judge_target(known.take(rows), roles.task, where)
@@ -87,7 +91,7 @@ def draft(source: Source, roles: Roles) -> Draft:
         pattern, bad = clock_format(times, roles.time_format, where)
         roles = replace(roles, time_format=pattern)
         warnings += _about_times(times, bad)
-    kept, left = _sort_out([column.without(missing).take(rows) for column in others], target)
+    kept, left = _sort_out([column.without(missing).take(rows) for column in others], target, guesses)
     if not kept:
         reasons = "; ".join(f"{quote(column.name)}: {column.reason}" for column in left[:3])
         raise InputError(f"{where}: no column is left to learn from: {reasons or 'the table has no others'}")
@@ -95,22 +99,25 @@ def draft(source: Source, roles: Roles) -> Draft:
     return Draft(source, roles, target, kept, left, tuple(sorted(missing)), tuple(warnings))
 
 
-def _missing_words(others: list[Column], named: list[Column]) -> frozenset[str]:
+def _missing_words(others: list[Column], named: list[Column], guesses: Guesses) -> frozenset[str]:
     """Return the texts that must mean "missing", judged by the columns that will be used."""
-    words: set[str] = set()
-    for column in (*others, *named):
-        guess = infer(column)
-        if column in named or not reason_to_leave(column.without(guess.missing_words), guess):
-            words |= guess.missing_words
+    words = {word for column in named for word in guesses[column.name][1].missing_words}
+    for column in others:
+        guess = guesses[column.name][1]
+        found = guess.missing_words
+        if found and not reason_to_leave(column.without(found), guess):
+            words |= found
     return frozenset(words)
 
 
-def _sort_out(columns: list[Column], target: Target) -> tuple[tuple[Kept, ...], tuple[Left, ...]]:
+def _sort_out(columns: list[Column], target: Target, guesses: Guesses) -> tuple[tuple[Kept, ...], tuple[Left, ...]]:
     kept: list[Kept] = []
     left: list[Left] = []
     taken = {column.name for column in columns}
     for column in columns:
-        guess = infer(column)
+        before, guess = guesses[column.name]
+        if column is not before:
+            guess = infer(column)
         reason = reason_to_leave(column, guess) or leak(column, guess, target.column, target.guess)
         parts = tuple(part for part in varying_parts(column, guess) if f"{column.name}.{part}" not in taken)
         if not reason and guess.kind is Kind.DATE and not parts:

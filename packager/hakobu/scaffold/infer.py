@@ -25,6 +25,8 @@ MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "nan", "null", "none", "-", "?"}
 """What people write for "missing", in lower case."""
 
 _TRUTH = {"true": True, "yes": True, "t": True, "y": True, "false": False, "no": False, "f": False, "n": False}
+_MOST_TRUTHS = 64
+"""More distinct texts than there are ways to write the words of truth, in any case and with spaces."""
 _LARGEST = float(np.finfo(np.float32).max)
 _FEW = 0.01
 """Below this share, cells that do not fit are mistakes; above it, the column holds something else."""
@@ -48,6 +50,7 @@ class Guess:
 def infer(column: Column) -> Guess:
     """Return what `column` seems to hold; one without any cell counts as a category."""
     words = frozenset(text for text in column.present if text.strip().lower() in MISSING_WORDS)
+    words |= _lone_word(column.without(words))
     rest = column.without(words)
     if not rest.present:
         return Guess(Kind.CATEGORY)
@@ -58,8 +61,19 @@ def infer(column: Column) -> Guess:
     return Guess(Kind.CATEGORY, written=how_written(rest.name, rest.present))
 
 
+def _lone_word(column: Column) -> frozenset[str]:
+    """Return the one word that stands again and again among nothing but numbers: it must mean "missing"."""
+    counts = column.counts()
+    words = [text for text in counts if _finite(text) is None]
+    if len(words) != 1 or len(counts) <= 10 or any(map(str.isdigit, words[0])):
+        return frozenset()
+    return frozenset(words) if 1 < counts[words[0]] < sum(counts.values()) / 2 else frozenset()
+
+
 def _truth(column: Column) -> Guess | None:
     """Words only: 0 and 1 stay integers, which a file that writes them 0.0 and 1.0 fits as well."""
+    if len(column.texts) > _MOST_TRUTHS:
+        return None
     words = {text.strip().lower() for text in column.present}
     return Guess(Kind.BOOLEAN) if {_TRUTH.get(word) for word in words} == {True, False} else None
 

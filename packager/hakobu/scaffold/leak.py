@@ -20,8 +20,7 @@ def leak(column: Column, guess: Guess, target: Column, target_guess: Guess) -> s
     goal = f"the target {quote(target.name)}"
     if x.codes.tolist() == y.codes.tolist() and x.texts == y.texts:
         return f"a copy of {goal}"
-    values, _, pairs = _distinct(x, y)
-    if len(y.texts) == values == pairs and 2 * values <= len(x):
+    if len(x.texts) == len(y.texts) == _pairs(x, y) and 2 * len(x.texts) <= len(x):
         return f"{goal} in other words: each value of the one stands with one value of the other"
     if guess.numbers and target_guess.numbers and not guess.bad and not target_guess.bad:
         place, answer = _ranks(x, guess.numbers), _ranks(y, target_guess.numbers)
@@ -33,15 +32,15 @@ def leak(column: Column, guess: Guess, target: Column, target_guess: Guess) -> s
 def decides(column: Column, target: Column) -> bool:
     """Say whether every value of `column`, each of them common, stands with one value of the target alone."""
     both = np.flatnonzero(column.there & target.there)
-    if len(both) < _FEWEST_ROWS:
+    if len(both) < max(_FEWEST_ROWS, len(column.present) * _ROWS_A_VALUE):
         return False
-    values, answers, pairs = _distinct(column.take(both), target.take(both))
-    return values == pairs and answers > 1 and values * _ROWS_A_VALUE <= len(both)
+    x, y = column.take(both), target.take(both)
+    return len(y.texts) > 1 and len(x.texts) == _pairs(x, y)
 
 
-def _distinct(x: Column, y: Column) -> tuple[int, int, int]:
-    """Return how many distinct values `x`, `y`, and the pairs of them have."""
-    return len(x.texts), len(y.texts), len(np.unique(x.codes * len(y.texts) + y.codes))
+def _pairs(x: Column, y: Column) -> int:
+    """Return how many distinct pairs of values stand in the rows."""
+    return len(np.unique(x.codes * len(y.texts) + y.codes))
 
 
 def _ranks(column: Column, numbers: dict[str, float]) -> NDArray[np.int64]:

@@ -15,8 +15,9 @@ _LOOKS: dict[Judgement, dict[str, Any]] = {
 }
 
 
-def drift_table(periods: Sequence[Period], most: int = 40) -> str:
-    """Return the table of `periods`, the most drifted features first, and what the worst ones mean in words."""
+def drift_table(periods: Sequence[Period], last: int, most: int = 40) -> str:
+    """Return the table of the `last` periods, the most drifted features first, and what the worst mean in words."""
+    earlier, periods = len(periods) - last, periods[-last:]
     names = sorted(
         {finding.name for period in periods for finding in period.findings}, key=lambda name: -_most(periods, name)
     )
@@ -25,6 +26,8 @@ def drift_table(periods: Sequence[Period], most: int = 40) -> str:
     lines = [table(header, rows)]
     if len(names) > most:
         lines.append(f"and {len(names) - most} more features; --json shows them all")
+    if earlier > 0:
+        lines.append(f"and {earlier} earlier periods; --last {earlier + last} or --json shows them all")
     worst = sorted(
         (finding for finding in periods[-1].findings if finding.judgement in (Judgement.ALARM, Judgement.WARN)),
         key=lambda finding: -finding.debiased,

@@ -1,15 +1,16 @@
-"""What every command line of hakobu shares: errors in one line, progress on a terminal, tables, JSON."""
+"""What every command line of hakobu shares: errors in one line, any text on any terminal, JSON."""
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from hakobu_runtime.console.encoding import take_any_text, writable
 from hakobu_runtime.errors import INTERRUPTED, HakobuError, InputError, StateError
 
 
@@ -20,20 +21,23 @@ class Group(click.Group):
         """Run the command and exit."""
         kwargs["standalone_mode"] = False
         name = self.name or "hakobu"
+        take_any_text()
+        code: object = 0
         try:
             # Commands end with a number when that is their finding.
             code = super().main(*args, **kwargs)
-            sys.stdout.flush()
-            sys.exit(code if isinstance(code, int) else 0)
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except HakobuError as error:
             fail(name, str(error), error.exit_code)
         except click.ClickException as error:
-            error.show()
+            with suppress(OSError):
+                error.show()
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             fail(name, "interrupted", INTERRUPTED)
-        except BrokenPipeError:
-            # The reader of our output went away; nothing is wrong, and nothing more can be written.
+        except (BrokenPipeError, SystemExit):
+            # The reader of our output went away (click ends by itself only then): nothing is wrong, nor left to write.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except MemoryError:
@@ -41,18 +45,35 @@ class Group(click.Group):
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             fail(name, f"{place}{error.strerror or error}", StateError.exit_code)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 def fail(name: str, words: str, code: int) -> None:
     """End the process with one line on stderr."""
-    click.echo(f"{name}: error: {words}", err=True)
+    with suppress(OSError):  # a closed or full stderr changes nothing of the exit code
+        click.echo(f"{name}: error: {words}", err=True)
     sys.exit(code)
+
+
+def warn(words: str) -> None:
+    """Print one line on stderr, for a person."""
+    with suppress(OSError):
+        click.echo(f"{click.get_current_context().find_root().command.name}: {words}", err=True)
 
 
 def show_json(schema: str, **fields: object) -> None:
     """Print one versioned JSON object on stdout."""
+    click.echo(msgspec.json.format(_json(schema, fields), indent=2).decode())
+
+
+def show_json_line(schema: str, **fields: object) -> None:
+    """Print one versioned JSON object on stdout, on one line, for commands that print several."""
+    click.echo(_json(schema, fields).decode())
+
+
+def _json(schema: str, fields: Mapping[str, object]) -> bytes:
     plain = msgspec.to_builtins({"schema": schema, **fields}, str_keys=True, enc_hook=str)
-    click.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+    return msgspec.json.encode(writable(plain))
 
 
 @contextmanager
@@ -61,4 +82,4 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}; check the name and its permissions") from error

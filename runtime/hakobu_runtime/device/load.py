@@ -2,16 +2,17 @@
 
 import atexit
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, open_bundle
+from hakobu_runtime.device.counting import log, open_journal
 from hakobu_runtime.device.state import State, open_state, read_keyring
-from hakobu_runtime.errors import TrustError
+from hakobu_runtime.errors import StateError, TrustError
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Window
-from hakobu_runtime.journal import Journal
+from hakobu_runtime.scorer.record import ENOUGH
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.trust import Keyring, Pin, PublicKey
 
@@ -46,10 +47,13 @@ def _keyring(trust: Trust | None, state: State | None) -> Keyring:
         raise TrustError(f"{trust}: the key cannot be read: {error.strerror}") from error
 
 
+Drain = Callable[[], Mapping[Window, WindowCounts]]
+
+
 class Buffer:
     """Counts that wait in memory for the journal: at most 1,024 rows, at most one second, and never past the exit."""
 
-    ROWS = 1024
+    ROWS = ENOUGH
     SECONDS = 1.0
 
     def __init__(self, state: State, bundle: Bundle) -> None:
@@ -58,32 +62,58 @@ class Buffer:
         self._lock = threading.Lock()
         self._waiting: dict[Window, WindowCounts] = {}
         self._rows = 0
+        self._drains: set[Drain] = set()
         self._timer: threading.Timer | None = None
-        atexit.register(self.flush)
+        atexit.register(self._try_flush)
 
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take `counts` in, and hand all over to the journal when enough wait."""
         with self._lock:
-            for window, found in counts.items():
-                self._waiting.setdefault(window, WindowCounts()).add(found)
-                self._rows += found.rows
+            self._take(counts)
             if self._rows >= self.ROWS:
                 self._flush()
-            elif self._timer is None:
-                self._timer = threading.Timer(self.SECONDS, self.flush)
-                self._timer.daemon = True
-                self._timer.start()
+            else:
+                self._start()
+
+    def later(self, drain: Drain, *, now: bool) -> None:
+        """Take what `drain` gives: `now`, or within a second, and in any case at the exit."""
+        with self._lock:
+            self._drains.add(drain)
+            if now:
+                self._flush()
+            else:
+                self._start()
 
     def flush(self) -> None:
         """Hand all that waits over to the journal."""
         with self._lock:
             self._flush()
 
+    def _try_flush(self) -> None:
+        """Hand all over where no caller could take an error: it is told, and what waits goes with the next rows."""
+        try:
+            self.flush()
+        except StateError as error:
+            log(f"counts are waiting for the journal: {error}")
+
+    def _take(self, counts: Mapping[Window, WindowCounts]) -> None:
+        for window, found in counts.items():
+            self._waiting.setdefault(window, WindowCounts()).add(found)
+            self._rows += found.rows
+
+    def _start(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(self.SECONDS, self._try_flush)
+            self._timer.daemon = True
+            self._timer.start()
+
     def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for drain in self._drains:
+            self._take(drain())
         if self._waiting:
-            with Journal.open(self._state.journal) as journal:
+            with open_journal(self._state) as journal:
                 journal.add(self._model, self._waiting)
             self._waiting, self._rows = {}, 0

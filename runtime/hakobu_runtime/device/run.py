@@ -3,20 +3,26 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
+from typing import BinaryIO
 
 import numpy as np
 
 from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device.lock import locked
 from hakobu_runtime.device.output import output_columns
+from hakobu_runtime.device.pipeline import in_order
 from hakobu_runtime.disk import sync_folder
-from hakobu_runtime.errors import InputError
+from hakobu_runtime.errors import InputError, StateError
+from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName
+from hakobu_runtime.format.window import Window
 from hakobu_runtime.journal import Journal, Progress
 from hakobu_runtime.limits.breach import Breach
 from hakobu_runtime.limits.check import Checked
@@ -59,11 +65,29 @@ def score_file(
     command after a power cut goes on where it stopped. Raises InputError when a file cannot be read or written.
     """
     started = perf_counter()
-    run = _Run(bundle, journal, source, target, layout)
-    with open_rows(source, run.scorer.wanted(), layout=layout) as rows, run.writable():
-        run.score(rows, advance)
+    with _writable(target):
+        run = _Run(bundle, journal, source, target, layout)
+        with open_rows(source, run.scorer.wanted(), layout=layout) as rows, _alone(run.partial):
+            run.score(rows, advance)
     run.summary.seconds = perf_counter() - started
     return run.summary
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A block that was scored and counted, and waits for its turn to be written."""
+
+    first: int
+    position: int
+    """How many bytes of the input were read with it."""
+    checked: Checked
+    content: bytes
+    """Its rows as they go into the output."""
+    counts: Mapping[Window, WindowCounts]
+
+
+COMMIT_SECONDS = 0.5
+"""How much work a power cut may cost; the next run does it again."""
 
 
 class _Run:
@@ -76,59 +100,63 @@ class _Run:
         self._journal = journal
         self._target = target
         self._layout = _output_layout(source, target)
-        self._partial = target.with_name(target.name + ".partial")
-        self._key = hashlib.sha256(str(target.absolute()).encode()).hexdigest()
+        self.partial = target.with_name(target.name + ".partial")
+        self._key = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()
         self._state = _fingerprint(bundle, source, layout)
-
-    @contextmanager
-    def writable(self) -> Iterator[None]:
-        """Turn what the system says about the output into words."""
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"{self._target}: cannot be written: {error.strerror}; mend that and run the same command again: "
-                "it goes on where it stopped"
-            ) from error
+        self._waiting: dict[Window, WindowCounts] = {}
+        self._committed = monotonic()
 
     def score(self, rows: Rows, advance: Advance) -> None:
         """Score every row that an earlier run has not done, then put the output in its place."""
         done = self._earlier()
         if done is None:
             done = Progress(rows_done=0, input_offset=0, output_bytes=0, state=self._state)
-            self._partial.write_bytes(b"")
+            self.partial.write_bytes(b"")
         self.summary.rows = self.summary.resumed_at = done.rows_done
-        with self._partial.open("r+b") as output:
+        with self.partial.open("r+b") as output:
             output.truncate(done.output_bytes)
             output.seek(done.output_bytes)
-            rows.skip(done.rows_done)
-            before = perf_counter()
-            for block in rows:
-                scored = self.scorer.score_block(block)
-                columns = output_columns(self.scorer.manifest, scored)
-                output.write(table_bytes(columns, self._layout, header=output.tell() == 0))
-                output.flush()
-                os.fsync(output.fileno())
-                self._note(scored.checked, block.first)
-                progress = Progress(self.summary.rows, rows.position, output.tell(), self._state)
-                counts = count(self.scorer.manifest, scored, datetime.now(UTC), perf_counter() - before)
-                self._journal.checkpoint(self._key, progress, self._model, counts)
-                advance(rows.position, rows.size, self.summary.rows)
-                before = perf_counter()
+            for finished in in_order(rows.pieces(), self._finish, skip=done.rows_done):
+                output.write(finished.content if output.tell() else self._header() + finished.content)
+                self._note(finished.checked, finished.first)
+                self._add(finished.counts)
+                if monotonic() - self._committed >= COMMIT_SECONDS:
+                    self._commit(output, finished.position)
+                advance(finished.position, rows.size, self.summary.rows)
             if output.tell() == 0:
                 output.write(self._header())
-                output.flush()
-                os.fsync(output.fileno())
-        self._partial.replace(self._target)
+            self._commit(output, rows.position)
+        self.partial.replace(self._target)
         sync_folder(self._target.parent)
         self._journal.finish(self._key)
+
+    def _finish(self, block: Block, position: int) -> Finished:
+        """Score a block, count it, and write out its rows; runs in several threads at once."""
+        started = perf_counter()
+        scored = self.scorer.score_block(block)
+        content = table_bytes(output_columns(self.scorer.manifest, scored), self._layout, header=False)
+        counts = count(self.scorer.manifest, scored, datetime.now(UTC), perf_counter() - started)
+        return Finished(block.first, position, scored.checked, content, counts)
+
+    def _add(self, counts: Mapping[Window, WindowCounts]) -> None:
+        for window, found in counts.items():
+            self._waiting.setdefault(window, WindowCounts()).add(found)
+
+    def _commit(self, output: BinaryIO, position: int) -> None:
+        """Put the output so far on the disk, and then its counts and its place into the journal, in one transaction."""
+        output.flush()
+        os.fsync(output.fileno())
+        progress = Progress(self.summary.rows, position, output.tell(), self._state)
+        self._journal.checkpoint(self._key, progress, self._model, self._waiting)
+        self._waiting = {}
+        self._committed = monotonic()
 
     def _earlier(self) -> Progress | None:
         """Return how far an earlier run of the very same scoring came; None when there was none."""
         progress = self._journal.progress(self._key)
-        if progress is None or progress.state != self._state or not self._partial.is_file():
+        if progress is None or progress.state != self._state or not self.partial.is_file():
             return None
-        return progress if self._partial.stat().st_size >= progress.output_bytes else None
+        return progress if self.partial.stat().st_size >= progress.output_bytes else None
 
     def _note(self, checked: Checked, first: int) -> None:
         self.summary.rows += len(checked)
@@ -150,6 +178,29 @@ class _Run:
         return table_bytes(
             output_columns(self.scorer.manifest, self.scorer.score_block(empty)), self._layout, header=True
         )
+
+
+@contextmanager
+def _writable(target: Path) -> Iterator[None]:
+    """Turn what the system says about the output into words."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be written: {error.strerror}; mend that and run the same command again: "
+            "it goes on where it stopped"
+        ) from error
+
+
+@contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """Let no other process write or count what this one does."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(partial))
+        except StateError as error:
+            raise InputError(str(error)) from error
+        yield
 
 
 def _output_layout(source: Path, target: Path) -> Layout:

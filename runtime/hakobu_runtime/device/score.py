@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, open_bundle
+from hakobu_runtime.device.counting import open_journal
 from hakobu_runtime.device.run import Advance, Summary, score_file
 from hakobu_runtime.device.slots import open_active
 from hakobu_runtime.device.state import State, open_state, read_keyring
-from hakobu_runtime.journal import Journal
 from hakobu_runtime.rows.source import Layout
 
 
@@ -72,7 +72,7 @@ def score_command(folder: Path | None, source: Path, target: Path, asked: Asked,
     state = open_state(folder)
     bundle = _bundle(state, asked)
     layout = Layout(format=asked.layout, delimiter=asked.delimiter, encoding=asked.encoding)
-    with Journal.open(state.journal) as journal:
+    with open_journal(state) as journal:
         return Outcome(bundle, score_file(bundle, journal, source, target, layout=layout, advance=advance))
 
 

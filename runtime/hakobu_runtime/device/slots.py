@@ -15,9 +15,6 @@ from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import BundleError, StateError
 from hakobu_runtime.scorer.scorer import Scorer
 
-VERSION = 1
-"""The version of the tables below."""
-
 _TABLES = (
     "CREATE TABLE device (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id TEXT NOT NULL)",
     """CREATE TABLE slots (
@@ -52,6 +49,12 @@ def active_slots(state: State) -> tuple[Slot, ...]:
     with _slots(state) as slots:
         query = "SELECT model, version, digest, installed FROM slots WHERE place = 'active' ORDER BY model"
         return tuple(Slot(*row) for row in slots.execute(query))
+
+
+def installed_digests(state: State) -> frozenset[str]:
+    """Return the digests of the active and the former bundles of all models."""
+    with _slots(state) as slots:
+        return frozenset(digest for (digest,) in slots.execute("SELECT digest FROM slots"))
 
 
 def bundle_path(state: State, slot: Slot) -> Path:
@@ -102,16 +105,22 @@ def open_active(state: State, model: str | None = None) -> Bundle:
     if len(slots) > 1:
         names = ", ".join(slot.model for slot in slots)
         raise StateError(f"{state.root}: several models are installed ({names}); choose one with --model NAME")
-    path = bundle_path(state, slots[0])
-    bundle = open_bundle(path, read_keyring(state))
-    if bundle.digest != slots[0].digest:
-        raise StateError(f"{path}: is another bundle than the one installed; install it again from its file")
+    slot, path = slots[0], bundle_path(state, slots[0])
+    again = f"install {slot.model} {slot.version} again: hakobu-run install FILE.hako"
+    if not path.exists():
+        raise StateError(f"{path}: the installed bundle is gone; {again}")
+    try:
+        bundle = open_bundle(path, read_keyring(state))
+    except BundleError as error:
+        raise BundleError(f"{error}; it was sound when it was installed: check the disk, and {again}") from error
+    if bundle.digest != slot.digest:
+        raise StateError(f"{path}: is another bundle than the one installed; {again}")
     return bundle
 
 
 @contextmanager
 def _slots(state: State) -> Iterator[sqlite3.Connection]:
     """Open the slots for one transaction."""
-    database = Database.open(state.slots, _TABLES, VERSION, patience=30.0, anew=_ANEW)
+    database = Database.open(state.slots, [_TABLES], patience=30.0, anew=_ANEW)
     with closing(database), database.writing() as connection:
         yield connection

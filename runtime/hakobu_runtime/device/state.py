@@ -44,7 +44,7 @@ def open_state(folder: Path | None = None) -> State:
         (root / "bundles").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
-            f"{root}: the state folder cannot be made: {error.strerror}; name a writable one with --state DIR"
+            f"{error.filename}: the state folder cannot be made: {error.strerror}; name a writable one with --state DIR"
         ) from error
     if not os.access(root, os.W_OK):
         raise StateError(f"{root}: the state folder is not writable; name another one with --state DIR")
@@ -69,9 +69,7 @@ def read_keyring(state: State) -> Keyring:
     try:
         return Keyring.from_json(content, str(state.trust))
     except TrustError as error:
-        raise StateError(
-            f"{error}; remove the file and pin the keys again with 'hakobu-run trust add KEY.pub'"
-        ) from error
+        raise StateError(str(error)) from error
 
 
 def change_keyring(state: State, change: Callable[[Keyring], Keyring]) -> Keyring:

@@ -19,7 +19,7 @@ class Tolerance(Value, frozen=True):
 
     def __post_init__(self) -> None:
         # The absolute one is in the unit of the output, which may be yen.
-        if not (0 <= self.absolute and isfinite(self.absolute)):
+        if not (self.absolute >= 0 and isfinite(self.absolute)):
             raise FormatError(f"the absolute tolerance {self.absolute} must be finite and not negative")
         if not 0 <= self.relative < 1:
             raise FormatError(f"the relative tolerance {self.relative} must lie in 0..1")

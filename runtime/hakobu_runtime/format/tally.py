@@ -25,7 +25,10 @@ class ModelName(Value, frozen=True, order=True):
 
 
 class Tally(Value, frozen=True):
-    """State, not a delta: of two tallies of one device, model and window the higher revision holds."""
+    """State, not a delta: of two tallies of one device, model, epoch and window the higher revision holds.
+
+    A longer window counts all that the windows inside it counted, so where one is known, those inside it say nothing.
+    """
 
     schema: Literal["hakobu.tally/1"]
     device: str
@@ -42,6 +45,8 @@ class Tally(Value, frozen=True):
     """For each feature or column, the breaches by rule."""
     latency: tuple[int, ...] = ()
     """Rows by the time that a row took, over the slots of the journal's latency bins."""
+    epoch: str = ""
+    """Which beginning of the counts this is: a device that lost its counts starts another one, which adds to this."""
 
     def __post_init__(self) -> None:
         counts = [self.revision, self.rows, *self.verdicts.values(), *self.latency]

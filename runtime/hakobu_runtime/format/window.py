@@ -44,10 +44,13 @@ class Window(Value, frozen=True, order=True):
         return parse_start(self.start, self.span)
 
     def widen(self, span: Span) -> "Window":
-        """Return the window of `span` that holds the beginning of this one."""
+        """Return the window of `span` that holds the beginning of this one; a longer window stays what it is."""
+        if _SPANS.index(self.span) > _SPANS.index(span):
+            return self
         return Window.of(self.begins, span)
 
 
+_SPANS = list(Span)
 _UNITS = {Span.HOUR: "h", Span.DAY: "D", Span.MONTH: "M"}
 _PATTERNS = {Span.HOUR: "%Y-%m-%dT%H", Span.DAY: "%Y-%m-%d", Span.MONTH: "%Y-%m"}
 _LENGTHS = {Span.HOUR: 13, Span.DAY: 10, Span.WEEK: 8, Span.MONTH: 7}

@@ -1,34 +1,28 @@
 """The journal: exact counts of what a device saw, by model and window, in one SQLite file that survives power cuts."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from sqlite3 import Connection
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 from hakobu_runtime.database import Database
-from hakobu_runtime.errors import FormatError, StateError
+from hakobu_runtime.errors import DamageError, FormatError, StateError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.counts import WindowCounts
-from hakobu_runtime.format.tally import SCHEMA, ModelName, Tally
-from hakobu_runtime.format.window import Span, Window
-from hakobu_runtime.journal.packed import LARGEST, check, holds_any, pack, unpack
+from hakobu_runtime.format.tally import ModelName, Tally
+from hakobu_runtime.format.window import Window
+from hakobu_runtime.journal.packed import LARGEST, check, holds_any
+from hakobu_runtime.journal.tables import models_of, open_tables
+from hakobu_runtime.journal.tallying import tally_of
+from hakobu_runtime.journal.upkeep import Installed, due, keep_up
+from hakobu_runtime.journal.windows import Lost, Windows, unpacked
 
-VERSION = 1
-"""The version of the tables below."""
+T = TypeVar("T")
 
-_TABLES = (
-    """CREATE TABLE models (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, digest TEXT NOT NULL,
-        UNIQUE (digest, version, name))""",
-    """CREATE TABLE windows (
-        model INTEGER NOT NULL REFERENCES models (id), start TEXT NOT NULL, span TEXT NOT NULL, packed BLOB NOT NULL,
-        PRIMARY KEY (model, start, span))""",
-    """CREATE TABLE runs (
-        key TEXT PRIMARY KEY, rows_done INTEGER NOT NULL, input_offset INTEGER NOT NULL, output_bytes INTEGER NOT NULL,
-        state TEXT NOT NULL)""",
-)
-
-_ANEW = "a new one is made, and counting starts again"
+_TRIES = 3
+"""How many damaged files in a row are set aside before it is said that counting is impossible."""
 
 _WINDOWS = """SELECT start, span, packed FROM windows JOIN models ON models.id = model
     WHERE digest = ? AND models.version = ? AND name = ?"""
@@ -49,20 +43,60 @@ class Progress(Value, frozen=True):
             raise FormatError(f"progress lies between 0 and 2^63 - 1, unlike {numbers}")
 
 
+class Rescue(Protocol):
+    """How to go on when a journal is damaged."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the file's place while it is opened, so that it is not moved away just then."""
+
+    def file(self, error: DamageError) -> None:
+        """Move the damaged file away, unless that is done by now, so that a new one can be made; or raise."""
+
+    def window(self, lost: Lost) -> None:
+        """Hear that one window was set aside."""
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class Journal:
     """An open journal; several processes may add to one at the same time, and its threads may share it."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(
+        self,
+        opened: Callable[[], Database],
+        rescue: Rescue | None,
+        installed: Installed | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._open = opened
+        self._rescue = rescue
+        self._installed = installed
+        self._clock = clock
+        self._kept_up = ""
+        self._lock = threading.RLock()
+        self._database = self._opened()
 
     @classmethod
-    def open(cls, path: Path, *, patience: float = 30.0) -> "Journal":
+    def open(
+        cls,
+        path: Path,
+        *,
+        patience: float = 30.0,
+        rescue: Rescue | None = None,
+        installed: Installed | None = None,
+        clock: Callable[[], datetime] = _clock,
+    ) -> "Journal":
         """Open the journal at `path`, a file made when it is not there, waiting `patience` seconds where it is locked.
 
-        Every method raises StateError, which says what to do, when the file cannot be read or written, is damaged or
-        stays locked; what was committed before is then still there.
+        Every method raises StateError, which says what to do, when the file cannot be read or written or stays locked;
+        what was committed before is then still there. A damaged file or window raises DamageError, or, with `rescue`,
+        is set aside, and counting goes on. Old windows fold into longer ones by `clock`; with `installed`, the counts
+        of other models that were not used for long go.
         """
-        return cls(Database.open(path, _TABLES, VERSION, patience=patience, anew=_ANEW))
+
+        return cls(lambda: open_tables(path, patience), rescue, installed, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -72,15 +106,21 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        with self._lock:
+            self._database.close()
 
     def add(self, model: ModelName, counts: Mapping[Window, WindowCounts]) -> None:
         """Add `counts` to the windows of `model`: all of them, on the disk when this returns, or none.
 
-        Raises StateError also when counts are negative, do not fit int64, or are over other slots than those before.
+        What belongs to a window that was folded is added to the longer one. Raises StateError also when counts are
+        negative, do not fit int64, or are over other slots than those before.
         """
-        with self._database.writing() as connection:
-            self._add(connection, model, counts)
+
+        def act(database: Database, fresh: bool) -> None:
+            with self._writing(database) as windows:
+                _add(database, windows, model, counts)
+
+        self._surely(act)
 
     def checkpoint(self, run: str, progress: Progress, model: ModelName, counts: Mapping[Window, WindowCounts]) -> None:
         """Add the counts of a file's next rows and note that `run` has come to `progress`: both, or neither.
@@ -89,39 +129,64 @@ class Journal:
         second process at work on the same run is refused with StateError before it counts the same rows again.
         """
         before = progress.rows_done - sum(found.rows for found in counts.values())
-        with self._database.writing() as connection:
-            row = connection.execute("SELECT rows_done FROM runs WHERE key = ?", (run,)).fetchone()
-            if before not in (0, row[0] if row else 0):
-                raise StateError(
-                    f"{self._database.path}: {row[0] if row else 0} rows of this file are counted, and the next to "
-                    f"count is row {before + 1}: another hakobu scores it at the same time; run the command again "
-                    "when that has ended"
+
+        def act(database: Database, fresh: bool) -> None:
+            with self._writing(database) as windows:
+                row = windows.connection.execute("SELECT rows_done FROM runs WHERE key = ?", (run,)).fetchone()
+                unknown = fresh and row is None  # what was counted so far went with the file that was set aside
+                if before not in (0, row[0] if row else 0) and not unknown:
+                    raise StateError(
+                        f"{database.path}: {row[0] if row else 0} rows of this file are counted, and the next to "
+                        f"count is row {before + 1}: another hakobu scores it at the same time; run the command again "
+                        "when that has ended"
+                    )
+                windows.connection.execute(
+                    """INSERT OR REPLACE INTO runs (key, rows_done, input_offset, output_bytes, state)
+                        VALUES (?, ?, ?, ?, ?)""",
+                    (run, progress.rows_done, progress.input_offset, progress.output_bytes, progress.state),
                 )
-            connection.execute(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)",
-                (run, progress.rows_done, progress.input_offset, progress.output_bytes, progress.state),
-            )
-            self._add(connection, model, counts)
+                _add(database, windows, model, counts)
+
+        self._surely(act)
 
     def progress(self, run: str) -> Progress | None:
         """Return how far `run` has come; None when it has not begun, or is finished."""
-        rows = self._database.read(
-            "SELECT rows_done, input_offset, output_bytes, state FROM runs WHERE key = ?", (run,)
-        )
-        return Progress(*rows[0]) if rows else None
+        query = "SELECT rows_done, input_offset, output_bytes, state FROM runs WHERE key = ?"
+
+        def act(database: Database, fresh: bool) -> Progress | None:
+            rows = database.read(query, (run,))
+            try:
+                return Progress(*rows[0]) if rows else None
+            except (FormatError, TypeError) as error:
+                raise database.damaged(f"the progress of a run is none: {rows[0]}") from error
+
+        return self._surely(act)
 
     def finish(self, run: str) -> None:
         """Forget the progress of `run`; its counts stay."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM runs WHERE key = ?", (run,))
+
+        def act(database: Database, fresh: bool) -> None:
+            with self._writing(database) as windows:
+                windows.connection.execute("DELETE FROM runs WHERE key = ?", (run,))
+
+        self._surely(act)
 
     def models(self) -> tuple[ModelName, ...]:
         """Return the models that have counts, by name, version and digest."""
-        rows = self._database.read("SELECT name, version, digest FROM models ORDER BY name, version, digest")
-        try:
-            return tuple(ModelName(str(name), str(version), str(digest)) for name, version, digest in rows)
-        except FormatError as error:
-            raise self._database.damaged(str(error)) from error
+        return self._surely(lambda database, fresh: models_of(database))
+
+    def lost(self) -> tuple[Lost, ...]:
+        """Return the windows that were damaged and are counted no more, oldest first."""
+        query = """SELECT name, models.version, digest, start FROM damaged JOIN models ON models.id = model
+            ORDER BY start, name, models.version"""
+
+        def act(database: Database, fresh: bool) -> tuple[Lost, ...]:
+            try:
+                return tuple(Lost(ModelName(*row[:3]), str(row[3])) for row in database.read(query))
+            except FormatError as error:
+                raise database.damaged(str(error)) from error
+
+        return self._surely(act)
 
     def windows(self, model: ModelName) -> dict[Window, WindowCounts]:
         """Return the counts of each window of `model`, by start."""
@@ -144,64 +209,83 @@ class Journal:
             raise StateError(
                 f"{self._database.path}: holds no counts of {model.name} {model.version} for {window.start}"
             )
-        counts, revision = found
-        return Tally(
-            schema=SCHEMA,
-            device=device,
-            model=model,
-            window=window,
-            revision=revision,
-            rows=counts.rows,
-            verdicts=counts.verdicts,
-            features={name: tuple(array.tolist()) for name, array in counts.features.items()},
-            outputs={name: tuple(array.tolist()) for name, array in counts.outputs.items()},
-            breaches=counts.breaches,
-            latency=tuple(counts.latency.tolist()),
-        )
+        return tally_of(device, model, self._epoch(model), window, found)
+
+    def _epoch(self, model: ModelName) -> str:
+        query = "SELECT epoch FROM models WHERE digest = ? AND version = ? AND name = ?"
+        values = (model.digest, model.version, model.name)
+        return str(self._surely(lambda database, fresh: database.read(query, values))[0][0])
 
     def _revised(self, model: ModelName) -> dict[Window, tuple[WindowCounts, int]]:
-        rows = self._database.read(_WINDOWS, (model.digest, model.version, model.name))
-        try:
-            found = {Window(str(start), Span(str(span))): unpack(_blob(packed)) for start, span, packed in rows}
-        except ValueError as error:  # FormatError is one
-            raise self._database.damaged(str(error)) from error
-        return dict(sorted(found.items(), key=lambda item: item[0].begins))
+        values = (model.digest, model.version, model.name)
 
-    def _add(self, connection: Connection, model: ModelName, counts: Mapping[Window, WindowCounts]) -> None:
-        for window, more in counts.items():
+        def act(database: Database, fresh: bool) -> dict[Window, tuple[WindowCounts, int]]:
             try:
-                check(more)
+                rows = [unpacked(*row) for row in database.read(_WINDOWS, values)]
             except FormatError as error:
-                raise StateError(f"{self._database.path}: cannot take counts of {window.start} in: {error}") from error
-            if holds_any(more):
-                self._add_window(connection, _model_id(connection, model), window, more)
+                if self._rescue is None:
+                    raise database.damaged(str(error)) from error
+                with self._writing(database) as windows:
+                    windows.set_damaged_aside(windows.model(model))
+                rows = [unpacked(*row) for row in database.read(_WINDOWS, values)]
+            return {window: (counts, revision) for window, counts, revision in rows}
 
-    def _add_window(self, connection: Connection, model: int, window: Window, more: WindowCounts) -> None:
-        key = (model, window.start, window.span.value)
-        query = "SELECT packed FROM windows WHERE model = ? AND start = ? AND span = ?"
-        row = connection.execute(query, key).fetchone()
-        counts, revision = WindowCounts(), 0
-        if row is not None:
-            try:
-                counts, revision = unpack(_blob(row[0]))
-            except FormatError as error:
-                raise self._database.damaged(str(error)) from error
+        return dict(sorted(self._surely(act).items(), key=lambda item: item[0].begins))
+
+    def _surely(self, act: Callable[[Database, bool], T]) -> T:
+        """Return what `act` returns, called again with a new database, and True, when the one at hand is of no use."""
+        with self._lock:
+            fresh = self._database.moved()  # by a person, or by another process that found it damaged
+            if fresh:
+                self._database.close()
+                self._database = self._opened()
+            for _ in range(_TRIES):
+                try:
+                    return act(self._database, fresh)
+                except DamageError as error:
+                    if self._rescue is None:
+                        raise
+                    self._database.close()
+                    self._rescue.file(error)
+                self._database = self._opened()
+                fresh = True
+            return act(self._database, fresh)
+
+    def _opened(self) -> Database:
+        if self._rescue is None:
+            return self._open()
         try:
-            counts.add(more)
-            packed = pack(counts, revision + 1)
+            with self._rescue.alone():
+                return self._open()
+        except DamageError as error:
+            self._rescue.file(error)
+        with self._rescue.alone():
+            return self._open()
+
+    @contextmanager
+    def _writing(self, database: Database) -> Iterator[Windows]:
+        """Hold the only writer's place until the block ends, after the upkeep where that is due."""
+        now = self._clock().astimezone(UTC)
+        today = now.date().isoformat()
+        with database.writing() as connection:
+            windows = Windows(connection, database.damaged, spare=self._rescue is not None)
+            if today != self._kept_up and due(connection, today):
+                keep_up(windows, now, self._installed)
+            yield windows
+        self._kept_up = today
+        if self._rescue is not None:
+            for lost in windows.lost:
+                self._rescue.window(lost)
+
+
+def _add(database: Database, windows: Windows, model: ModelName, counts: Mapping[Window, WindowCounts]) -> None:
+    for window, more in counts.items():
+        try:
+            check(more)
         except FormatError as error:
-            raise StateError(f"{self._database.path}: window {window.start} is left as it was: {error}") from error
-        connection.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?)", (*key, packed))
-
-
-def _model_id(connection: Connection, model: ModelName) -> int:
-    key = (model.name, model.version, model.digest)
-    connection.execute("INSERT OR IGNORE INTO models (name, version, digest) VALUES (?, ?, ?)", key)
-    query = "SELECT id FROM models WHERE name = ? AND version = ? AND digest = ?"
-    return int(connection.execute(query, key).fetchone()[0])
-
-
-def _blob(packed: object) -> bytes:
-    if not isinstance(packed, bytes):
-        raise FormatError("a window holds no counts")
-    return packed
+            raise StateError(f"{database.path}: cannot take counts of {window.start} in: {error}") from error
+        if holds_any(more):
+            try:
+                windows.add(windows.model(model), window, more)
+            except FormatError as error:
+                raise StateError(f"{database.path}: window {window.start} is left as it was: {error}") from error

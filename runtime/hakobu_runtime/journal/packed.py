@@ -41,8 +41,10 @@ def pack(counts: WindowCounts, revision: int) -> bytes:
     return crc32(content).to_bytes(_CRC, "little") + content
 
 
-def unpack(content: bytes) -> tuple[WindowCounts, int]:
+def unpack(content: object) -> tuple[WindowCounts, int]:
     """Return the counts and the revision in `content`; raise FormatError when it is not what `pack` returned."""
+    if not isinstance(content, bytes):
+        raise FormatError("a window holds no counts")
     checksum, body = content[:_CRC], content[_CRC:]
     if crc32(body).to_bytes(_CRC, "little") != checksum:
         raise FormatError("the counts do not match their checksum")

@@ -98,7 +98,8 @@ class _Draft:
 
     def _number_range(self, place: int, feature: Feature, limits: Range) -> None:
         values = self._seen_numbers[place]
-        low, high = values.dtype.type(limits.low), values.dtype.type(limits.high)
+        with np.errstate(over="ignore"):  # a limit beyond float32 is infinite to it, and holds all the same
+            low, high = values.dtype.type(limits.low), values.dtype.type(limits.high)
         for rule, rows, limit in (
             (Rule.BELOW, np.flatnonzero(values < low), low),
             (Rule.ABOVE, np.flatnonzero(values > high), high),

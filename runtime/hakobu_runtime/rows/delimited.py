@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from arro3.core import DataType, Field, Schema
 from arro3.io import read_csv
@@ -14,6 +15,7 @@ from hakobu_runtime.rows.cells import gaps_of
 from hakobu_runtime.rows.columns import build_block, number_column, text_column
 from hakobu_runtime.rows.encoding import UnreadableError, Utf8Stream
 from hakobu_runtime.rows.names import check_names
+from hakobu_runtime.rows.piece import Piece, broken_piece
 from hakobu_runtime.rows.records import Records, count_plain, csv_end, first_end
 
 _UNCLOSED = 'a quote (") is opened and never closed; delete it, or double it where it belongs to the text'
@@ -40,18 +42,20 @@ class DelimitedReader:
         """How many bytes of the file were read."""
         return self._records.position
 
-    def blocks(self, skip: int) -> Iterator[Block]:
-        """Yield the blocks that hold rows from number `skip` on, counted from 0."""
-        first = 0
-        while content := self._take(first):
-            rows = count_plain(content) if first < skip and len(self.columns) > 1 else None
-            if rows is not None and first + rows <= skip:
-                first += rows
-                continue
-            block = self._block(content, first)
-            first += block.size
-            if first > skip and block.size:
-                yield block
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the pieces of the file after its header, in their order."""
+        while True:
+            try:
+                content = self._records.take(self._block_bytes)
+            except UnreadableError as problem:
+                yield broken_piece(partial(self._refuse, problem), self.position)
+                return
+            if not content:
+                return
+            yield Piece(partial(self._block, content), self.position, partial(self._count, content))
+
+    def _count(self, content: bytes) -> int | None:
+        return count_plain(content) if len(self.columns) > 1 else None
 
     def _header(self) -> tuple[str, ...]:
         names: Sequence[str] = ()
@@ -82,11 +86,8 @@ class DelimitedReader:
             ]
         )
 
-    def _take(self, first: int) -> bytes:
-        try:
-            return self._records.take(self._block_bytes)
-        except UnreadableError as problem:
-            raise InputError(f"{self._where}: row {first + 1}: {problem}") from problem
+    def _refuse(self, problem: UnreadableError, first: int) -> InputError:
+        return InputError(f"{self._where}: row {first + 1}: {problem}")
 
     def _block(self, content: bytes, first: int) -> Block:
         if len(self.columns) > 1:  # of a single column, Arrow skips the blank lines, which are missing cells

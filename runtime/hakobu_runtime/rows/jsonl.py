@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Block, Wanted
@@ -9,6 +10,7 @@ from hakobu_runtime.rows.cells import gaps_of
 from hakobu_runtime.rows.columns import build_block, number_column, text_column
 from hakobu_runtime.rows.encoding import UnreadableError, Utf8Stream
 from hakobu_runtime.rows.names import check_names
+from hakobu_runtime.rows.piece import Piece, broken_piece
 from hakobu_runtime.rows.records import Records, lines_end
 
 _TOO_LONG = "the line is longer than 64 MB; JSON lines hold one object a line"
@@ -23,7 +25,10 @@ class JsonlReader:
         self._records = Records(stream, lines_end, _TOO_LONG)
         self._gaps = gaps_of(wanted.missing_values)
         self._block_bytes = self._records.bytes_for(block_rows)
-        self._ahead = self._take(0)
+        try:
+            self._ahead = self._records.take(self._block_bytes)
+        except UnreadableError as problem:
+            raise self._refuse(problem, 0) from problem
         self.columns = self._names()
         check_names(where, self.columns, wanted)
         self._forms = {name: form for name, form in wanted.forms.items() if name in self.columns}
@@ -33,28 +38,27 @@ class JsonlReader:
         """How many bytes of the file were read."""
         return self._records.position
 
-    def blocks(self, skip: int) -> Iterator[Block]:
-        """Yield the blocks that hold rows from number `skip` on, counted from 0."""
-        first = 0
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the pieces of the file, in their order."""
         content, self._ahead = self._ahead, b""
         while content:
             lines = _lines(content)
-            if lines and first + len(lines) > skip:
-                yield self._block(lines, first)
-            first += len(lines)
-            content = self._take(first)
+            if lines:
+                yield Piece(partial(self._block, lines), self.position, partial(len, lines))
+            try:
+                content = self._records.take(self._block_bytes)
+            except UnreadableError as problem:
+                yield broken_piece(partial(self._refuse, problem), self.position)
+                return
 
-    def _take(self, first: int) -> bytes:
-        try:
-            return self._records.take(self._block_bytes)
-        except UnreadableError as problem:
-            raise InputError(f"{self._where}: row {first + 1}: {problem}") from problem
+    def _refuse(self, problem: UnreadableError, first: int) -> InputError:
+        return InputError(f"{self._where}: row {first + 1}: {problem}")
 
     def _names(self) -> tuple[str, ...]:
         lines = _lines(self._ahead)
         if not lines:
             raise InputError(f"{self._where}: the file is empty; write one JSON object a line")
-        rows = [_row(line) for line in lines]
+        rows = [row_of(line) for line in lines]
         names = dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row)
         if not any(isinstance(row, dict) for row in rows):
             raise InputError(
@@ -64,7 +68,7 @@ class JsonlReader:
         return tuple(names)
 
     def _block(self, lines: list[str], first: int) -> Block:
-        found = [_row(line) for line in lines]
+        found = [row_of(line) for line in lines]
         broken = {place: row for place, row in enumerate(found) if isinstance(row, str)}
         rows = [{} if isinstance(row, str) else row for row in found]
         return build_block(
@@ -82,7 +86,7 @@ def _lines(content: bytes) -> list[str]:
     return [line for line in content.decode().split("\n") if line and not line.isspace()]
 
 
-def _row(line: str) -> dict[str, object] | str:
+def row_of(line: str) -> dict[str, object] | str:
     """Return the object on a line, or why there is none, in words."""
     try:
         found = json.loads(line)

@@ -1,6 +1,7 @@
 """Parquet: typed columns, brought to the numbers and texts that a CSV of them would give."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from hakobu_runtime.rows.cells import float_text, gaps_of, iso_text, shown
 from hakobu_runtime.rows.columns import build_block
 from hakobu_runtime.rows.footer import FooterError, count_rows
 from hakobu_runtime.rows.names import check_names
+from hakobu_runtime.rows.piece import Piece
 
 T = TypeVar("T")
 _AGAIN = "copy or export it again"
@@ -48,13 +50,12 @@ class ParquetReader:
         """How many bytes of the file were read, were each row as long as the others."""
         return self._size * self._done // max(self._rows, 1)
 
-    def blocks(self, skip: int) -> Iterator[Block]:
-        """Yield the blocks that hold rows from number `skip` on, counted from 0."""
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the batches of the file, in their order."""
         while batch := self._next():
-            first = self._done
             self._done += batch.num_rows
-            if batch.num_rows and self._done > skip:
-                yield self._block(batch, first)
+            if batch.num_rows:
+                yield Piece(partial(self._block, batch), self.position, partial(int, batch.num_rows))
 
     def _next(self) -> RecordBatch | None:
         try:
@@ -70,16 +71,16 @@ class ParquetReader:
             first,
             batch.num_rows,
             self._forms,
-            lambda name: self._cells(name, batch, self._numbers),
-            lambda name: self._cells(name, batch, self._texts),
+            lambda name: self._cells(name, batch, first, self._numbers),
+            lambda name: self._cells(name, batch, first, self._texts),
         )
 
-    def _cells(self, name: str, batch: RecordBatch, taken: Callable[[Array], T]) -> T:
+    def _cells(self, name: str, batch: RecordBatch, first: int, taken: Callable[[Array], T]) -> T:
         try:
             return taken(batch.column(self._places[name]))
         except ArrowError as error:
             raise InputError(
-                f"{self._where}: column {name!r} of the rows from {self._done - batch.num_rows + 1} on cannot be read "
+                f"{self._where}: column {name!r} of the rows from {first + 1} on cannot be read "
                 f"({shown(str(error))}): {_AGAIN}"
             ) from error
 

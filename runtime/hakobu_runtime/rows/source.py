@@ -12,6 +12,7 @@ from hakobu_runtime.errors import InputError, UsageError
 from hakobu_runtime.format.block import Block, Wanted
 from hakobu_runtime.rows.encoding import Utf8Stream
 from hakobu_runtime.rows.names import nearest
+from hakobu_runtime.rows.piece import Piece
 
 _FORMATS: Mapping[str, str] = {
     ".csv": "csv",
@@ -54,8 +55,8 @@ class Reader(Protocol):
     def position(self) -> int:
         """How many bytes of the file were read."""
 
-    def blocks(self, skip: int) -> Iterator[Block]:
-        """Yield the blocks that hold rows from number `skip` on, counted from 0."""
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the pieces of the file, in their order."""
 
 
 class Rows:
@@ -91,13 +92,32 @@ class Rows:
     ) -> None:
         self._opened.close()
 
+    def pieces(self) -> Iterator[Piece]:
+        """Yield what is left of the file in pieces, for a program that reads several at once.
+
+        To be called instead of iterating; `skip` is for iterating.
+        """
+        return self._reader.pieces()
+
     def __iter__(self) -> Iterator[Block]:
         return self
 
     def __next__(self) -> Block:
         if self._blocks is None:
-            self._blocks = self._reader.blocks(self._skip)
-        return _from_row(next(self._blocks), self._skip)
+            self._blocks = self._read()
+        return next(self._blocks)
+
+    def _read(self) -> Iterator[Block]:
+        first = 0
+        for piece in self._reader.pieces():
+            rows = piece.count() if first < self._skip else None
+            if rows is not None and first + rows <= self._skip:
+                first += rows
+                continue
+            block = piece.read(first)
+            first += block.size
+            if first > self._skip and block.size:
+                yield from_row(block, self._skip)
 
 
 def open_rows(path: Path, wanted: Wanted, *, layout: Layout | None = None, block_rows: int = BLOCK_ROWS) -> Rows:
@@ -136,6 +156,15 @@ def open_rows(path: Path, wanted: Wanted, *, layout: Layout | None = None, block
         return Rows(reader, size, opened.pop_all())
 
 
+def is_table(path: Path) -> bool:
+    """Say whether the name of the file at `path` tells the format of its rows."""
+    try:
+        _format(path)
+    except InputError:
+        return False
+    return True
+
+
 def _format(path: Path) -> str:
     if path.suffix.lower() in _FORMATS:
         return _FORMATS[path.suffix.lower()]
@@ -160,7 +189,7 @@ def _refusal(path: Path, error: OSError) -> str:
     return f"{path}: there is no such file{hint}"
 
 
-def _from_row(block: Block, row: int) -> Block:
+def from_row(block: Block, row: int) -> Block:
     """Return `block` without the rows before number `row` of the table."""
     cut = row - block.first
     if cut <= 0:

@@ -1,10 +1,11 @@
 """Rows as bytes, CSV or JSON lines: the same columns give the same bytes on every machine."""
 
+import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,36 +40,63 @@ def table_bytes(columns: Mapping[str, Column], layout: Layout, *, header: bool) 
     CSV, and as null in JSON.
     """
     if layout.format == "jsonl":
-        text = _json_lines(columns)
-    elif layout.format in (None, "csv"):
-        text = _csv(columns, layout.delimiter or ",", header=header)
-    else:
-        raise UsageError(f"rows are written as csv or jsonl, not as {layout.format}")
-    return text.encode("utf-8", "replace")
+        return _json_lines(columns).encode("utf-8", "replace")
+    if layout.format in (None, "csv"):
+        return _csv(columns, layout.delimiter or ",", header=header)
+    raise UsageError(f"rows are written as csv or jsonl, not as {layout.format}")
 
 
-def _csv(columns: Mapping[str, Column], delimiter: str, *, header: bool) -> str:
-    special = re.compile(f'[{re.escape(delimiter)}"\r\n]')
-    cells = [_csv_column(column, special) for column in columns.values()]
-    lines = [delimiter.join(row) for row in zip(*cells, strict=True)]
+def _csv(columns: Mapping[str, Column], delimiter: str, *, header: bool) -> bytes:
+    out = io.BytesIO()
     if header:
-        lines.insert(0, delimiter.join(_csv_column(list(columns), special)))
-    if len(columns) == 1:  # a blank line would be no row
-        lines = [line or '""' for line in lines]
-    return "\n".join([*lines, ""])
+        _write_csv([[name] for name in columns], delimiter, out)
+    _write_csv(list(columns.values()), delimiter, out)
+    return out.getvalue()
 
 
-def _csv_column(column: Column, special: re.Pattern[str]) -> Sequence[str]:
+def _write_csv(columns: Sequence[Column], delimiter: str, out: io.BytesIO) -> None:
+    from arro3.core import Table
+    from arro3.io import write_csv
+
+    # Arrow's own names are numbers: a NUL in a name would end the process.
+    table = Table.from_pydict({str(place): _array(column) for place, column in enumerate(columns)})
+    write_csv(table, out, header=False, delimiter=delimiter)
+
+
+def _array(column: Column) -> Any:
+    """Return `column` for Arrow, its gaps as nulls."""
+    from arro3.core import Array
+
     if isinstance(column, Coded):
-        return column.spread(_csv_column(column.cells, special))
-    if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
-        return _number_texts(column)
-    quoted: dict[str, str] = {}
-    texts = [_text(cell) for cell in column]
-    for text in texts:
-        if text not in quoted:
-            quoted[text] = '"' + text.replace('"', '""') + '"' if special.search(text) else text
-    return [quoted[text] for text in texts]
+        return _text_array(column.cells).take(Array.from_numpy(np.ascontiguousarray(column.codes, dtype=np.int64)))
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in "fiu":
+        return _text_array(column)
+    if column.dtype.kind != "f":
+        return Array.from_numpy(np.ascontiguousarray(column))
+    return _float_array(np.ascontiguousarray(column, np.float32 if column.dtype == np.float32 else np.float64))
+
+
+def _float_array(numbers: NDArray[np.floating]) -> Any:
+    """Return `numbers` with null for NaN: an array of the others and a null, taken in the order of the rows."""
+    from arro3.core import Array, ChunkedArray
+
+    gaps = np.isnan(numbers)
+    if not gaps.any():
+        return Array.from_numpy(numbers)
+    present = Array.from_numpy(np.ascontiguousarray(numbers[~gaps]))
+    places = np.where(gaps, len(present), np.cumsum(~gaps) - 1)
+    with_null = ChunkedArray([present, Array([None], present.type)]).combine_chunks()
+    return with_null.take(Array.from_numpy(places))
+
+
+def _text_array(cells: Sequence[object] | NDArray[np.generic]) -> Any:
+    from arro3.core import Array, DataType
+
+    texts = [_text(cell) or None for cell in cells]
+    try:
+        return Array(texts, DataType.utf8())
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can write and UTF-8 cannot
+        return Array([text and text.encode("utf-8", "replace").decode() for text in texts], DataType.utf8())
 
 
 def _text(cell: object) -> str:

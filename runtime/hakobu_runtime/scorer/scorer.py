@@ -3,31 +3,21 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
 from hakobu_runtime.format.block import Block, Wanted
-from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.golden import Golden
 from hakobu_runtime.format.manifest import Classification, Manifest
-from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.check import check
 from hakobu_runtime.limits.derive import wanted
 from hakobu_runtime.model import Model
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.scorer.counting import count
+from hakobu_runtime.scorer.record import Record
 from hakobu_runtime.scorer.scores import Score, Scored, Scores, refuse_what_is_no_number, scores_of
-
-
-class Record(Protocol):
-    """Where counts go."""
-
-    def add(self, counts: Mapping[Window, WindowCounts]) -> None:
-        """Take the counts of rows that were scored."""
-
-    def flush(self) -> None:
-        """Put all that was taken where it stays."""
+from hakobu_runtime.scorer.single import Single
 
 
 class Scorer:
@@ -38,6 +28,7 @@ class Scorer:
         classes = manifest.outputs.classes if isinstance(manifest.outputs, Classification) else ()
         self._model = Model(model, manifest.tensors, classes)
         self._record = record
+        self._single = Single(manifest, self._model, record) if Single.fits(manifest) else None
 
     def flush(self) -> None:
         """Put the counts of all rows scored so far where they stay; without a record this does nothing."""
@@ -61,6 +52,10 @@ class Scorer:
 
     def score_one(self, row: Mapping[str, object]) -> Score:
         """Score one row given as `{column: cell}`; None is a missing cell, a column left out is an InputError."""
+        if self._single is not None:
+            score = self._single.score(row)
+            if score is not None:
+                return score
         return next(iter(self.score({name: [cell] for name, cell in row.items()})))
 
     def score_block(self, block: Block) -> Scored:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,7 @@ VERDICTS = tuple(verdict.word for verdict in Verdict)
 Prediction = ClassLabel | float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):  # a frozen dataclass takes four times as long to make, a tenth of a fast row
     """What became of one row."""
 
     prediction: Prediction

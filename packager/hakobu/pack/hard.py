@@ -1,0 +1,117 @@
+"""Hard rows: made to catch an exported model that differs from the trained one where no hold-out row happens to lie."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from hakobu.pack.golden import UNKNOWN
+from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.feature import Feature, Kind, Missing, Policy
+from hakobu_runtime.format.manifest import Classification, Manifest
+
+ROWS = 5000
+
+_MIDDLE, _SPLIT, _END, _GAP = 0.2, 0.4, 0.46, 0.54
+"""Up to these a cell lies between neighbours of training, on a split, at an end, is missing; else it is a real one."""
+
+
+def hard_block(block: Block, manifest: Manifest, model: bytes, seed: int) -> Block:
+    """Return ROWS rows made from the training rows `block`, every column drawn by itself.
+
+    Numbers lie on the splits of the trees of `model`, half-way between neighbours of training, at the ends of the
+    ranges, beyond them, and one float32 step off each; categories are known, unknown or missing.
+    """
+    rng = np.random.default_rng(seed)
+    splits = _splits(model)
+    # Probabilities end at 0 and 1 however far one goes; a value grows, and its rounding with it.
+    reach = (1.0, 100.0) if isinstance(manifest.outputs, Classification) else (1.0,)
+    numbers: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, NDArray[np.object_]] = {}
+    # Half of the rows are whole rows of training but for some cells; in the others every cell comes from another row.
+    rows = rng.integers(0, block.size, ROWS)
+    for column in manifest.columns:
+        features = [feature for feature in manifest.features if feature.column == column]
+        drawn = np.where(rng.random(ROWS) < 0.5, rows, rng.integers(0, block.size, ROWS))
+        if column in block.numbers:
+            seen = block.numbers[column].astype(manifest.dtype.value)
+            numbers[column] = _numbers(seen, drawn, features[0], splits, reach, rng).astype(np.float64)
+        else:
+            texts[column] = _texts(block.texts[column], drawn, features, rng)
+    return Block(0, ROWS, numbers, texts)
+
+
+def _numbers(
+    seen: NDArray[np.floating],
+    drawn: NDArray[np.int64],
+    feature: Feature,
+    splits: NDArray[np.floating],
+    reach: Sequence[float],
+    rng: np.random.Generator,
+) -> NDArray[np.floating]:
+    """Return cells of a number column."""
+    cells, dice = seen[drawn], rng.random(ROWS)
+    known = np.unique(seen[np.isfinite(seen)])
+    low, high = known[0], known[-1]
+    far = [end for by in reach for end in (low - by * (high - low), high + by * (high - low))]
+    ends = np.array([low, high, 0.0, *far], dtype=seen.dtype)
+    if feature.kind is Kind.INTEGER:
+        # Half-way numbers would be no integers; the next ones on each side are.
+        near, between = rng.integers(-1, 2, ROWS).astype(seen.dtype), known
+        splits = np.floor(splits)
+    else:
+        near, between = np.zeros(ROWS, dtype=seen.dtype), (known[1:] / 2 + known[:-1] / 2).astype(seen.dtype)
+    splits = splits[(splits >= low) & (splits <= high)]
+    for first, last, pool in (
+        (0.0, _MIDDLE, between if len(between) else known),
+        (_MIDDLE, _SPLIT, splits if len(splits) else known),
+        (_SPLIT, _END, np.floor(ends) if feature.kind is Kind.INTEGER else ends),
+    ):
+        chosen = (dice >= first) & (dice < last)
+        cells[chosen] = rng.choice(pool, int(chosen.sum())) + near[chosen]
+    if feature.kind is not Kind.INTEGER:
+        step = rng.integers(-1, 2, ROWS)
+        moved = np.nextafter(cells, np.where(step > 0, np.inf, -np.inf).astype(seen.dtype))
+        cells = np.where((step != 0) & (dice < _END), moved, cells)
+    gap = (dice >= _END) & (dice < _GAP)
+    cells[gap | ~np.isfinite(cells)] = np.nan
+    # Rows that the device rejects would prove nothing, and with many strict features none would be left.
+    if feature.policy is Policy.REJECT and feature.range is not None:
+        cells = np.clip(cells, *np.array([feature.range.low, feature.range.high], dtype=cells.dtype))
+    if not _may_lack(feature):
+        cells[np.isnan(cells)] = cells[np.isfinite(cells)][0]
+    return cells
+
+
+def _may_lack(feature: Feature) -> bool:
+    """Say whether a row without this feature is scored."""
+    strict = feature.policy is Policy.REJECT and feature.missing is Missing.UNEXPECTED
+    return feature.missing is not Missing.REFUSED and not strict
+
+
+def _texts(
+    seen: NDArray[np.object_], drawn: NDArray[np.int64], features: Sequence[Feature], rng: np.random.Generator
+) -> NDArray[np.object_]:
+    """Return cells of a text column, from which several features may take parts of a date."""
+    cells, dice = seen[drawn], rng.random(ROWS)
+    feature = features[0]
+    if feature.categories is not None:
+        pool = np.array(feature.categories.values, dtype=object)
+        chosen = dice < _SPLIT
+        cells[chosen] = rng.choice(pool, int(chosen.sum()))
+        if feature.categories.scores_unknown and feature.policy is not Policy.REJECT:
+            cells[(dice >= _SPLIT) & (dice < _END)] = UNKNOWN
+    if all(map(_may_lack, features)):
+        cells[(dice >= _END) & (dice < _GAP)] = ""
+    return cells
+
+
+def _splits(model: bytes) -> NDArray[np.float32]:
+    """Return the thresholds of all the trees in `model`, whatever they split."""
+    found: list[Any] = [np.empty(0, dtype=np.float32)]
+    for node in onnx.load_model_from_string(model).graph.node:
+        if node.op_type.startswith("TreeEnsemble"):
+            found += [np.array(a.floats, dtype=np.float32) for a in node.attribute if a.name == "nodes_values"]
+    return np.unique(np.concatenate(found))
