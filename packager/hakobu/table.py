@@ -57,10 +57,15 @@ def read_table(project: Project, advance: Callable[[int, int | None], None] = la
     path, data = project.data_path, project.file.data
     blocks = []
     layout = Layout(delimiter=data.delimiter, encoding=data.encoding)
-    with open_rows(path, _wanted(project), layout=layout) as opened:
-        for block in opened:
-            blocks.append(block)
-            advance(opened.position, opened.size)
+    try:
+        with open_rows(path, _wanted(project), layout=layout) as opened:
+            for block in opened:
+                blocks.append(block)
+                advance(opened.position, opened.size)
+    except InputError as error:
+        # The reader's remedies are flags of the device's command; here hakobu.toml is where they go.
+        words = str(error).replace("--encoding ", "[data] encoding = ").replace("--delimiter ", "[data] delimiter = ")
+        raise InputError(words) from error
     if not blocks:
         raise InputError(f"{path}: holds no rows, only a header; a model needs rows to learn from")
     whole = join(blocks)

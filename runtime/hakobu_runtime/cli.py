@@ -193,7 +193,9 @@ def watch(folder: Path | None, /, root: Path, scored: Path | None, *, once: bool
 @click.option(
     "--daily", type=click.DateTime(["%H:%M"]), required=True, metavar="HH:MM", help="When, by the PC's clock."
 )
-@click.option("--for", "platform", type=click.Choice(["linux", "macos", "windows"]), help="Not for this platform.")
+@click.option(
+    "--for", "platform", type=click.Choice(["linux", "macos", "windows"]), help="For which system (this one)."
+)
 @click.option("--program", type=PATH, help="The hakobu-run to run (this one).")
 @MODEL
 @click.option("-o", "--output", "target", type=PATH, default=Path(), metavar="DIR", help="Where to write it (here).")

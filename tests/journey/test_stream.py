@@ -154,8 +154,8 @@ def test_any_id_comes_back_as_json(start: Start) -> None:
     streaming = start()
     for given in (7, 7.5, True, None, "7", 10**40):
         assert streaming.ask({**ROW, "id": given})["id"] == given
-    for given in ("\ud800", [7], float("nan")):
-        assert streaming.ask({**ROW, "id": given})["verdict"] == "ok"
+    for strange in ("\ud800", [7], float("nan")):
+        assert streaming.ask({**ROW, "id": strange})["verdict"] == "ok"
 
 
 def test_a_last_line_without_an_end_and_a_byte_order_mark_are_fine(start: Start) -> None:

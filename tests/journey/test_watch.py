@@ -83,9 +83,7 @@ def test_each_file_is_scored_and_moved_and_a_bad_one_set_apart_with_the_reason(
     told = {found["file"]: found for found in map(json.loads, ended.stdout.splitlines())}
     assert (told["a.csv"]["rows"], told["b.jsonl"]["rows"]) == (30, 5)
     assert told["c d.csv"]["error"] == (inbox / "failed" / "c d.csv.error.txt").read_text().strip()
-    assert f"{inbox / 'c d.csv'}: 7 columns are missing" in told["c d.csv"]["error"] or (
-        f"{inbox / 'c d.csv'}: " in told["c d.csv"]["error"] and "columns are missing" in told["c d.csv"]["error"]
-    )
+    assert f"{inbox / 'c d.csv'}: 6 columns are missing" in told["c d.csv"]["error"]
     assert tree(inbox) == {
         "done/a.csv", "done/b.jsonl", "e.csv.partial", "failed/c d.csv", "failed/c d.csv.error.txt",
         "scored/a.csv", "scored/b.csv",
@@ -238,9 +236,10 @@ def test_a_crash_between_scoring_and_moving_counts_no_row_twice(
         raise CrashError
 
     (inbox / "a.csv").write_text(table(40))
-    with monkeypatch.context() as patch, pytest.raises(CrashError):
+    with monkeypatch.context() as patch:
         patch.setattr(Journal, "finish", crash)
-        once(state, inbox)
+        with pytest.raises(CrashError):
+            once(state, inbox)
     (inbox / "scored" / "a.csv").write_text("somebody else's")
     (inbox / "a.csv").write_text(table(2))  # another one of the same name has come meanwhile
     old, new = once(state, inbox)
@@ -270,6 +269,7 @@ def test_the_end_is_heeded_between_two_blocks_and_the_file_gone_on_with(
     assert 0 < handled.summary.resumed_at < handled.summary.rows == 60_000 == rows_counted(state)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="knows the file by /proc")
 def test_a_full_disk_is_no_fault_of_the_file(state: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (inbox / "a.csv").write_text(table(10))
     real, times = os.fsync, 0
@@ -316,7 +316,7 @@ def test_a_file_that_is_written_while_it_is_scored_is_not_passed_off_as_whole(
     assert tree(inbox) == {"failed/a.csv", "failed/a.csv.error.txt"}
 
 
-def test_a_newly_installed_model_takes_over_without_a_new_start(hakobu_run: Command, state: Path, inbox: Path) -> None:
+def test_a_model_that_is_gone_lets_the_files_wait(state: Path, inbox: Path) -> None:
     (inbox / "a.csv").write_text(table(1))
     stop, told = Stop(), list[Handled]()
 

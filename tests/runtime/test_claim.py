@@ -7,6 +7,7 @@ import pytest
 
 from hakobu_runtime.device import claim as claim_module
 from hakobu_runtime.device.claim import Claim, Places, move, take, unfinished
+from hakobu_runtime.disk import sync_folder
 from hakobu_runtime.errors import StateError, UsageError
 
 
@@ -82,7 +83,7 @@ def test_a_crash_before_any_step_of_publishing_changes_nothing_of_the_end(
         return step
 
     with monkeypatch.context() as patch:
-        patch.setattr(claim_module, "sync_folder", crashing(claim_module.sync_folder))
+        patch.setattr(claim_module, "sync_folder", crashing(sync_folder))
         patch.setattr(os, "link", crashing(os.link))
         for name in ("unlink", "rmdir", "mkdir"):
             patch.setattr(Path, name, crashing(getattr(Path, name)))

@@ -109,6 +109,27 @@ def test_a_broken_run_goes_on_where_it_stopped(
     assert rows_counted(machines, tmp_path) == 60_000
 
 
+@pytest.mark.parametrize("step", ["replace", "finish"])
+def test_a_run_broken_off_at_its_very_end_is_not_counted_again(
+    machines: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(table(500))
+
+    def cut(*words: object) -> None:
+        raise CutError
+
+    with monkeypatch.context() as broken, pytest.raises(CutError):
+        broken.setattr(*((Path, "replace", cut) if step == "replace" else (Journal, "finish", cut)))
+        score(machines, tmp_path, source, target)
+    summary = score(machines, tmp_path, source, target)
+    assert summary.rows == 500
+    assert len(target.read_text().splitlines()) == 501
+    assert rows_counted(machines, tmp_path) == 500
+    assert score(machines, tmp_path, source, target).rows == 500
+    assert rows_counted(machines, tmp_path) == 1000, "scored on purpose once more"
+
+
 def test_a_changed_input_is_scored_anew(machines: Bundle, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text(table(40_000))

@@ -48,7 +48,9 @@ def careful(bundle: Bundle, record: Kept) -> Scorer:
     return scorer
 
 
-odd = st.sampled_from([None, "2", "x", True, np.float32(1.5), float("nan"), float("inf"), 10**400, [], np.int64(3), ""])
+odd: st.SearchStrategy[object] = st.sampled_from(
+    [None, "2", "x", True, np.float32(1.5), float("nan"), float("inf"), 10**400, [], np.int64(3), ""]
+)
 cells = st.floats(-1, 5) | st.integers(-1, 5) | odd
 
 

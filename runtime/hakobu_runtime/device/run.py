@@ -103,12 +103,17 @@ class _Run:
         self.partial = target.with_name(target.name + ".partial")
         self._key = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()
         self._state = _fingerprint(bundle, source, layout)
+        self._whole = f"{self._state} whole"
+        """The same, once every row is written and counted, and the output only lacks its name."""
         self._waiting: dict[Window, WindowCounts] = {}
         self._committed = monotonic()
 
     def score(self, rows: Rows, advance: Advance) -> None:
         """Score every row that an earlier run has not done, then put the output in its place."""
         done = self._earlier()
+        if done is not None and done.state == self._whole:
+            self._put_in_place(done)
+            return
         if done is None:
             done = Progress(rows_done=0, input_offset=0, output_bytes=0, state=self._state)
             self.partial.write_bytes(b"")
@@ -125,9 +130,15 @@ class _Run:
                 advance(finished.position, rows.size, self.summary.rows)
             if output.tell() == 0:
                 output.write(self._header())
-            self._commit(output, rows.position)
-        self.partial.replace(self._target)
-        sync_folder(self._target.parent)
+            self._state = self._whole
+            self._put_in_place(self._commit(output, rows.position))
+
+    def _put_in_place(self, done: Progress) -> None:
+        """Give the whole output its name; a run that was broken off just here has only this left to do."""
+        self.summary.rows = done.rows_done
+        if self.partial.is_file():
+            self.partial.replace(self._target)
+            sync_folder(self._target.parent)
         self._journal.finish(self._key)
 
     def _finish(self, block: Block, position: int) -> Finished:
@@ -142,7 +153,7 @@ class _Run:
         for window, found in counts.items():
             self._waiting.setdefault(window, WindowCounts()).add(found)
 
-    def _commit(self, output: BinaryIO, position: int) -> None:
+    def _commit(self, output: BinaryIO, position: int) -> Progress:
         """Put the output so far on the disk, and then its counts and its place into the journal, in one transaction."""
         output.flush()
         os.fsync(output.fileno())
@@ -150,13 +161,18 @@ class _Run:
         self._journal.checkpoint(self._key, progress, self._model, self._waiting)
         self._waiting = {}
         self._committed = monotonic()
+        return progress
 
     def _earlier(self) -> Progress | None:
         """Return how far an earlier run of the very same scoring came; None when there was none."""
         progress = self._journal.progress(self._key)
-        if progress is None or progress.state != self._state or not self.partial.is_file():
+        if progress is None or progress.state not in (self._state, self._whole):
             return None
-        return progress if self.partial.stat().st_size >= progress.output_bytes else None
+        if progress.state == self._whole and not self.partial.is_file():
+            there = self._target.is_file() and self._target.stat().st_size == progress.output_bytes
+        else:
+            there = self.partial.is_file() and self.partial.stat().st_size >= progress.output_bytes
+        return progress if there else None
 
     def _note(self, checked: Checked, first: int) -> None:
         self.summary.rows += len(checked)

@@ -136,6 +136,11 @@ def _place(path: Path, platform: str) -> str:
 
 
 def _units(job: Job) -> Mapping[str, bytes]:
+    if any(letter in job.command[0] for letter in "\\\"'"):
+        raise UsageError(
+            f"{job.command[0]}: systemd starts no program with a quote or backslash in its path; "
+            "put it elsewhere, and name it with --program"
+        )
     title = job.title.replace("%", "%%")
     command = " ".join(_unit_word(word, first=place == 0) for place, word in enumerate(job.command))
     service = ["[Unit]", f"Description={title}", "", "[Service]", "Type=oneshot", f"ExecStart={command}"]
