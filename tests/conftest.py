@@ -1,5 +1,6 @@
 """A key, and a tiny box that it signed: two numbers in, a class and its probabilities out."""
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,10 @@ from hakobu_runtime.format.histogram import CategoryBins, NumberBins
 from hakobu_runtime.format.manifest import Classification, Dtype, Manifest, Metric, Provenance, Tensors
 from hakobu_runtime.format.validation import Gate, Outcome, Stage, Validation
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A job that a shell runs in the background ignores Ctrl-C, and so would every command that the tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -197,7 +197,7 @@ class Keyring:
         return Keyring((*(old for old in self.pins if old.key != pin.key), pin))
 
     def remove(self, identity: str) -> "Keyring":
-        """Return the keyring without the one key whose identity begins so; raise TrustError when it is no single one."""
+        """Return the keyring without the one key whose identity begins so; raise TrustError if there is not one."""
         found = [pin for pin in self.pins if identity and pin.key.identity.startswith(identity)]
         if not found:
             raise TrustError(f"no key with the identity {identity!r} is trusted: nothing to remove")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -73,13 +72,11 @@ Start = Callable[..., Streaming]
 
 
 @pytest.fixture
-def start(device: Path, tmp_path: Path) -> Iterator[Start]:
-    state = tmp_path / "state"
-    shutil.copytree(device, state)
+def start(own_device: Path) -> Iterator[Start]:
     begun: list[Streaming] = []
 
     def begin(*more: str) -> Streaming:
-        begun.append(Streaming(state, *more))
+        begun.append(Streaming(own_device, *more))
         return begun[-1]
 
     yield begin
@@ -114,6 +111,7 @@ def test_an_answer_is_the_row_that_score_writes_but_for_the_list_of_reasons(
 
 BAD = {
     b"{": "no JSON",
+    b'{"id": "8"': "Expecting ',' delimiter at character 11",
     b"[1]": "a list, not an object",
     b"null": "null, not an object",
     b"{}": "columns are missing",

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -34,9 +33,8 @@ def table(rows: int, line: str = "A") -> str:
 
 
 @pytest.fixture
-def state(device: Path, tmp_path: Path) -> Path:
-    shutil.copytree(device, tmp_path / "state")
-    return tmp_path / "state"
+def state(own_device: Path) -> Path:
+    return own_device
 
 
 @pytest.fixture

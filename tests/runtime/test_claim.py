@@ -62,7 +62,7 @@ def test_tables_of_one_name_and_two_formats_get_two_outputs(places: Places) -> N
     assert {path.name for path in places.done.iterdir()} == {"a.csv", "a.jsonl", "a.csv.gz"}
 
 
-@pytest.mark.parametrize("crash_at", range(1, 14))
+@pytest.mark.parametrize("crash_at", range(1, 16))
 def test_a_crash_before_any_step_of_publishing_changes_nothing_of_the_end(
     places: Places, monkeypatch: pytest.MonkeyPatch, crash_at: int
 ) -> None:
@@ -100,6 +100,14 @@ def test_a_crash_before_any_step_of_publishing_changes_nothing_of_the_end(
         left.publish()
     assert tree(places) == {"done/a.csv": "input", "scored/a.csv": "output"}
     assert unfinished(places) is None
+
+
+def test_what_a_killed_run_left_beside_its_work_goes(places: Places) -> None:
+    claim = claimed(places)
+    claim.draft.with_name(f"{claim.draft.name}.partial.lock").touch()
+    (places.working / ".claim.json.x.partial").touch()
+    claim.publish()
+    assert tree(places) == {"done/a.csv": "input", "scored/a.csv": "output"}
 
 
 def test_a_claim_that_a_crash_left_is_found_again(places: Places) -> None:

@@ -38,14 +38,23 @@ class Group(click.Group):
             fail(name, "interrupted", INTERRUPTED)
         except (BrokenPipeError, SystemExit):
             # The reader of our output went away (click ends by itself only then): nothing is wrong, nor left to write.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_output()
             sys.exit(0)
         except MemoryError:
             fail(name, "the memory of this machine is used up; close other programs or bring less data", 8)
         except OSError as error:
+            _let_go_of_output()
             place = f"{error.filename}: " if error.filename else ""
             fail(name, f"{place}{error.strerror or error}", StateError.exit_code)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _let_go_of_output() -> None:
+    """Write what still can be written, so that Python does not fail at it once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(name: str, words: str, code: int) -> None:

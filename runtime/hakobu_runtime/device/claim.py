@@ -94,11 +94,15 @@ class Claim:
         return failed
 
     def forget(self) -> None:
-        """End the claim."""
+        """End the claim; what a killed run has left of its locks and drafts goes, too."""
+        lock = self.draft.with_name(f"{self.draft.name}.partial.lock")
+        for path in (lock, *self.places.working.glob(".claim.json.*.partial")):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.source.parent.rmdir()
         _record(self.places).unlink(missing_ok=True)
-        for folder in (self.source.parent, self.places.working):
-            with suppress(OSError):  # what does not belong to us may stand in it
-                folder.rmdir()
+        with suppress(OSError):  # what does not belong to us may stand in it
+            self.places.working.rmdir()
 
 
 def take(places: Places, name: str) -> Claim | None:

@@ -87,7 +87,7 @@ def _read(line: bytes) -> dict[str, object] | str:
     if _is_too_long(line):
         return "line is longer than 1 MB; a line holds one row"
     try:
-        return row_of(line.decode("utf-8-sig"))
+        return row_of(line.decode("utf-8-sig").rstrip())
     except UnicodeDecodeError as error:
         return f"line is not in UTF-8: byte {error.start + 1} is 0x{line[error.start]:02x}"
 
