@@ -18,9 +18,12 @@ from hakobu_runtime.format.manifest import Classification, Dtype, Manifest, Metr
 from hakobu_runtime.format.validation import Gate, Outcome, Stage, Validation
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
 
+# A job that a shell runs in the background ignores Ctrl-C, one under nohup ignores SIGHUP, and so would every command
+# that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A job that a shell runs in the background ignores Ctrl-C, and so would every command that the tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -208,7 +208,7 @@ def test_kills_at_any_moment_lose_and_double_nothing(
     chance, kills = random.Random(7), 0
     while len(tree(inbox / "scored") & files.keys()) < 3 and kills < 12:
         watching = start(state, inbox, "--settle", "0")
-        time.sleep(0.4 + chance.random())
+        time.sleep(0.25 + chance.random() / 3)
         watching.end(signal.SIGKILL)
         kills += 1
     ended = hakobu_run("--state", state, "watch", inbox, "--once", "--settle", "0")

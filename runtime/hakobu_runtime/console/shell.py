@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -33,34 +33,38 @@ class Group(click.Group):
         except click.ClickException as error:
             with suppress(OSError):
                 error.show()
+            _let_go_of(sys.stderr)
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             fail(name, "interrupted", INTERRUPTED)
         except (BrokenPipeError, SystemExit):
             # The reader of our output went away (click ends by itself only then): nothing is wrong, nor left to write.
-            _let_go_of_output()
+            _let_go_of(sys.stdout)
             sys.exit(0)
         except MemoryError:
             fail(name, "the memory of this machine is used up; close other programs or bring less data", 8)
         except OSError as error:
-            _let_go_of_output()
+            _let_go_of(sys.stdout)
             place = f"{error.filename}: " if error.filename else ""
             fail(name, f"{place}{error.strerror or error}", StateError.exit_code)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _let_go_of_output() -> None:
+def _let_go_of(stream: TextIO | None) -> None:
     """Write what still can be written, so that Python does not fail at it once more when it ends."""
+    if stream is None:
+        return
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def fail(name: str, words: str, code: int) -> None:
     """End the process with one line on stderr."""
     with suppress(OSError):  # a closed or full stderr changes nothing of the exit code
         click.echo(f"{name}: error: {words}", err=True)
+    _let_go_of(sys.stderr)
     sys.exit(code)
 
 
