@@ -33,7 +33,7 @@ def run(command: Sequence[str]) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)}: exit code {process.returncode}")
-    peak = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     return Run(wall, usage.ru_utime + usage.ru_stime, peak, said)
 
 
