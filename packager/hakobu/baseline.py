@@ -27,8 +27,7 @@ _SPIKE = 0.1
 
 def learn_features(trained: Trained, times: NDArray[np.datetime64] | None, project: Project) -> tuple[Feature, ...]:
     """Return what the training rows say of each input; `times`, shape (training rows,), places them in windows."""
-    spans = [span for span in Span if span is not Span.HOUR or project.monitor.span is Span.HOUR]
-    return tuple(_learn(wish, project.table_of(wish), trained, times, spans) for wish in project.inputs)
+    return tuple(_learn(wish, project.table_of(wish), trained, times, project.spans) for wish in project.inputs)
 
 
 def _learn(

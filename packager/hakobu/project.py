@@ -154,6 +154,11 @@ class Project:
         return Monitor(self.file.monitor.span, self.file.monitor.window_by or default)
 
     @property
+    def spans(self) -> tuple[Span, ...]:
+        """The lengths of the windows whose usual drift the manifest tells: none shorter than the device counts."""
+        return tuple(span for span in Span if span is not Span.HOUR or self.monitor.span is Span.HOUR)
+
+    @property
     def bundle_path(self) -> Path:
         """Where the built bundle goes."""
         return self.root / "dist" / f"{self.file.model.name}-{self.file.model.version}.hako"

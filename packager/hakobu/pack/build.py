@@ -34,7 +34,6 @@ from hakobu_runtime.format.golden import Golden, Tolerance
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest, Metric, Provenance, Tensors, TimeColumn
 from hakobu_runtime.format.onnx import check_model
 from hakobu_runtime.format.validation import Gate, Stage, Validation
-from hakobu_runtime.format.window import Span
 from hakobu_runtime.limits.breach import Verdict
 from hakobu_runtime.limits.check import check
 from hakobu_runtime.limits.derive import wanted
@@ -156,7 +155,6 @@ def _manifest(
     predicted: Predicted,
 ) -> Manifest:
     file, split = project.file, trained.split
-    spans = [span for span in Span if span is not Span.HOUR or project.monitor.span is Span.HOUR]
     return Manifest(
         schema=manifest_format.SCHEMA,
         name=file.model.name,
@@ -167,7 +165,7 @@ def _manifest(
         dtype=DTYPE,
         tensors=tensors,
         features=learn_features(trained, _times_of(table, split.train), project),
-        outputs=learn_outputs(predicted, table.classes, _times_of(table, split.holdout), spans),
+        outputs=learn_outputs(predicted, table.classes, _times_of(table, split.holdout), project.spans),
         provenance=_provenance(project, table, split),
         metrics={name: metric for name, metric in metrics.items() if isfinite(metric.train + metric.holdout)},
         id_columns=file.data.id,
