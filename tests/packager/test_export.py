@@ -79,7 +79,8 @@ def test_each_family_of_estimators_exports_to_the_same_numbers(numbers: Any, tex
     encode = ColumnTransformer([("numbers", numbers, NUMBERS), ("texts", texts, TEXTS)])
     pipeline = Pipeline([("encode", encode), ("model", estimator)]).fit(frame, y)
     inputs, classifier = inputs_of(frame), hasattr(estimator, "predict_proba")
-    content, tensors = export(pipeline, inputs, classifier)
+    exported = export(pipeline, inputs, classifier)
+    content, tensors = exported.model, exported.tensors
     frame.loc[:20, "c"] = "never seen"
     frame.loc[30:40, "a"] = np.nan
     found = predict(content, tensors, frame, inputs, [0, 1])
@@ -88,7 +89,7 @@ def test_each_family_of_estimators_exports_to_the_same_numbers(numbers: Any, tex
         np.testing.assert_allclose(found.probabilities, pipeline.predict_proba(frame), atol=1e-5)
     else:
         np.testing.assert_allclose(found.values, pipeline.predict(frame), rtol=1e-4, atol=1e-5)
-    assert export(pipeline, inputs, classifier)[0] == content
+    assert export(pipeline, inputs, classifier).model == content
     assert {entry.name for entry in check_model(content).inputs} == {"numbers", "strings"}
 
 
@@ -97,7 +98,8 @@ def test_text_classes_come_back_as_text() -> None:
     frame = frame[NUMBERS]
     named = np.array(["no", "yes"], dtype=object)[y]
     model = LogisticRegression().fit(frame, named)
-    content, tensors = export(model, inputs_of(frame), classifier=True)
+    exported = export(model, inputs_of(frame), classifier=True)
+    content, tensors = exported.model, exported.tensors
     found = predict(content, tensors, frame, inputs_of(frame), ["no", "yes"])
     assert [("no", "yes")[code] for code in found.codes] == model.predict(frame).tolist()
 
@@ -108,7 +110,8 @@ def test_rows_on_the_thresholds_of_boosted_trees_take_the_branch_that_training_t
     frame = pd.DataFrame({"t": (1.4e9 + rng.integers(0, 2000, 4000) * 128).astype(np.float32)})
     y = (rng.random(4000) < (frame["t"].to_numpy() // 128) % 2).astype(np.int64)
     model = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=300, min_samples_leaf=1).fit(frame, y)
-    content, tensors = export(model, inputs_of(frame), classifier=True)
+    exported = export(model, inputs_of(frame), classifier=True)
+    content, tensors = exported.model, exported.tensors
     found = predict(content, tensors, frame, inputs_of(frame), [0, 1])
     assert np.array_equal(found.codes, model.predict(frame))
     np.testing.assert_allclose(found.probabilities, model.predict_proba(frame), atol=1e-5)
@@ -124,7 +127,8 @@ def test_floor32_is_the_largest_float32_at_or_below(exact: Any) -> None:
 def test_nothing_of_the_builders_machine_is_in_the_model() -> None:
     frame, y = rows()
     model = HistGradientBoostingClassifier(max_iter=5).fit(frame[NUMBERS], y)
-    content, _ = export(model, inputs_of(frame[NUMBERS]), classifier=True)
+    exported = export(model, inputs_of(frame[NUMBERS]), classifier=True)
+    content = exported.model
     graph = onnx.load_model_from_string(content)
     assert (graph.producer_name, graph.producer_version, graph.doc_string) == ("hakobu", "", "")
     assert not graph.metadata_props

@@ -90,7 +90,8 @@ scaled = make_pipeline(SimpleImputer(), StandardScaler())
 def test_classifiers_give_on_the_device_what_training_gives(estimator: Any, gaps: float, classes: Any) -> None:
     frame, z = rows(1200, 0, gaps)
     y = classes[np.digitize(z, [0.5, 2.0][: len(classes) - 1])]
-    content, tensors = export(estimator.fit(frame, y), INPUTS, classifier=True)
+    exported = export(estimator.fit(frame, y), INPUTS, classifier=True)
+    content, tensors = exported.model, exported.tensors
     fresh = hard(frame)
     found = Model(content, tensors, classes.tolist()).predict(fresh.to_numpy(), np.empty((len(fresh), 0), dtype=object))
     assert found.codes is not None
@@ -112,7 +113,8 @@ def test_classifiers_give_on_the_device_what_training_gives(estimator: Any, gaps
 def test_regressions_give_on_the_device_what_training_gives(estimator: Any) -> None:
     frame, z = rows(1200, 0, 0.2)
     estimator = Pipeline([("model", estimator)]).fit(frame, np.exp(z / 2))
-    content, tensors = export(estimator, INPUTS, classifier=False)
+    exported = export(estimator, INPUTS, classifier=False)
+    content, tensors = exported.model, exported.tensors
     fresh = hard(frame)
     found = Model(content, tensors, ()).predict(fresh.to_numpy(), np.empty((len(fresh), 0), dtype=object))
     assert found.values is not None

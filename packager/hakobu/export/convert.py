@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hakobu.export.advice import advice
+from hakobu.export.converters import register, repairs_of
 from hakobu.export.inside import inside
 from hakobu.export.labels import settle_ties
 from hakobu.export.links import add_link
@@ -32,17 +34,31 @@ MATRIX = "matrix"
 """The input of a model that reads the whole frame as one matrix, until it gets its name."""
 
 
-def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[bytes, Tensors]:
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A model as ONNX, and what was done to make it compute the same."""
+
+    model: bytes
+    tensors: Tensors
+    repairs: tuple[str, ...] = ()
+    """What the standard exporter would have got wrong, in words."""
+
+
+def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Exported:
     """Return `estimator`, fitted on a frame with a column for each of `inputs`, as ONNX with its tensors.
 
     Raises ProjectError naming the part that cannot be converted.
     """
     model = _convert(estimator, inputs, classifier)
-    lower_thresholds(model, estimator)
-    lead_missing(model, estimator)
-    add_link(model, estimator)
-    if classifier:
-        settle_ties(model, estimator)
+    repairs = list(repairs_of(estimator))
+    if lower_thresholds(model, estimator):
+        repairs.append("thresholds of boosted trees rounded down to float32")
+    if lead_missing(model, estimator):
+        repairs.append("missing numbers led the way that each tree learned")
+    if add_link(model, estimator):
+        repairs.append("exponential link of the boosted trees added")
+    if classifier and settle_ties(model, estimator):
+        repairs.append("equal probabilities give the first class")
     if classifier and not hasattr(estimator, "predict_proba"):
         del model.graph.output[1:]  # scores of another kind, which nobody should take for probabilities
     # The exporter rewrites names that are no identifiers, but keeps the order.
@@ -67,13 +83,14 @@ def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> tuple[b
     )
     _normalise(model)
     onnx.checker.check_model(model)
-    return model.SerializeToString(deterministic=True), tensors
+    return Exported(model.SerializeToString(deterministic=True), tensors, tuple(repairs))
 
 
 def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> ModelProto:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
+    register()
     estimator = _convertible(estimator)
     kinds = [StringTensorType if wish.is_category else FloatTensorType for wish in inputs]
     if _reads_columns(estimator) or len(set(kinds)) > 1:

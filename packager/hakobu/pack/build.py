@@ -111,7 +111,8 @@ def _prove_and_pack(
 ) -> bytes | None:
     """Export the model, prove it, and return the bundle; None when a gate (added to `gates`) failed."""
     progress("export")
-    model, tensors = export(trained.estimator, project.inputs, project.file.model.task is Task.CLASSIFICATION)
+    exported = export(trained.estimator, project.inputs, project.file.model.task is Task.CLASSIFICATION)
+    model, tensors = exported.model, exported.tensors
     progress("prove")
     numbers, strings = matrices_of(trained.X_holdout, project.inputs)
     estimator, tolerance = trained.estimator, project.file.gates.parity
