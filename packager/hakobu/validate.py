@@ -3,26 +3,25 @@
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from hakobu.parity import SPREAD, Parity
 from hakobu.project import Project, Task
 from hakobu.table import DTYPE, Table
 from hakobu.train import Trained
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.golden import Tolerance
-from hakobu_runtime.format.manifest import ClassLabel, Metric
+from hakobu_runtime.format.manifest import Metric
 from hakobu_runtime.format.validation import Gate, Outcome, Stage
 from hakobu_runtime.limits.breach import quote
 from hakobu_runtime.limits.derive import derive_number
-from hakobu_runtime.model import Predicted, codes_of
 
 _RULE = re.compile(r"\s*(>=|<=)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
@@ -30,9 +29,6 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": 
 FEWEST_ROWS = 50
 FEWEST_OF_A_CLASS = 10
 FEWEST_TO_JUDGE = 10
-
-SPREAD = 0.01
-"""How far an exported regression may lie from the trained one, in standard deviations of what that predicts."""
 
 
 def judge(stage: Stage, name: str, rule: str, value: object, limit: object, *, passed: bool, remedy: str) -> Gate:
@@ -241,50 +237,27 @@ def _dummy(trained: Trained, project: Project, main: str) -> float:
     return _scored(get_scorer(main), dummy, np.zeros((len(trained.y_holdout), 1)), trained.y_holdout)
 
 
-def parity_gates(
-    estimator: Any,
-    frame: pd.DataFrame,
-    predicted: Predicted,
-    classes: Sequence[ClassLabel],
-    tolerance: Tolerance,
-    advice: str = "",
-    rows: str = "hold-out rows",
-) -> Iterator[Gate]:
-    """Hold what onnxruntime gave for every row of `frame` against the trained `estimator`; `rows` says which they are.
+def parity_gates(parity: Parity, tolerance: Tolerance, advice: str = "", rows: str = "hold-out rows") -> Iterator[Gate]:
+    """Judge how far the exported model lies from the trained one; `rows` says which rows were compared.
 
-    `advice` says what to do where they differ. An estimator that cannot score the rows raises ValueError.
+    `advice` says what to do where they differ.
     """
     remedy = f"the exported model is not the trained one; {advice or 'use another estimator for the step that differs'}"
     name = "" if rows == "hold-out rows" else f", {rows}"
-    if predicted.codes is not None:
-        changed = int(np.count_nonzero(predicted.codes != codes_of(np.asarray(estimator.predict(frame)), classes)))
+    if parity.labels_changed is not None:
         yield judge(
-            Stage.EXPORT, f"parity: classes{name}", f"classes that changed, of {len(frame)} {rows}", changed, 0,
-            passed=changed == 0, remedy=remedy,
+            Stage.EXPORT, f"parity: classes{name}", f"classes that changed, of {parity.rows} {rows}",
+            parity.labels_changed, 0, passed=parity.labels_changed == 0, remedy=remedy,
         )  # fmt: skip
-    found, expected = predicted.values, None
-    if predicted.probabilities is not None and hasattr(estimator, "predict_proba"):
-        found, expected = predicted.probabilities, np.asarray(estimator.predict_proba(frame))
-    elif predicted.values is not None:
-        expected = np.asarray(estimator.predict(frame), dtype=np.float64).reshape(len(frame))
-    if found is not None and expected is not None:
-        over, most = deviation(found.astype(np.float64), expected, tolerance)
+    if parity.compares_numbers:
         yield judge(
-            Stage.EXPORT, f"parity: numbers{name}", f"largest difference, of {len(frame)} {rows}", most,
-            f"{tolerance.absolute:g} + {tolerance.relative:g} x value", passed=over == 0, remedy=remedy,
+            Stage.EXPORT, f"parity: numbers{name}", f"largest difference, of {parity.rows} {rows}", parity.absolute,
+            f"{tolerance.absolute:g} + {tolerance.relative:g} x value", passed=parity.beyond == 0, remedy=remedy,
         )  # fmt: skip
-        if predicted.values is not None:
-            # A tolerance relative to the value forgives anything where the values are large and alike, like years.
-            spread = float(np.std(expected))
-            yield judge(
-                Stage.EXPORT, f"parity: spread{name}", "largest difference, in standard deviations of the predictions",
-                most / spread if spread else float(most > 0), SPREAD, passed=most <= SPREAD * spread,
-                remedy="float32 cannot tell such predictions apart: predict the difference from a fixed number instead",
-            )  # fmt: skip
-
-
-def deviation(found: NDArray[np.float64], expected: NDArray[np.float64], tolerance: Tolerance) -> tuple[int, float]:
-    """Return how many numbers lie beyond the tolerance, NaN being one, and the largest difference."""
-    difference = np.abs(found - expected)
-    allowed = tolerance.absolute + tolerance.relative * np.abs(expected)
-    return int(np.count_nonzero(~(difference <= allowed))), float(np.max(difference, initial=0.0))
+    if parity.compares_numbers and parity.labels_changed is None:
+        yield judge(
+            Stage.EXPORT, f"parity: spread{name}", "largest difference, in standard deviations of the predictions",
+            parity.absolute / parity.spread if parity.spread else float(parity.absolute > 0), SPREAD,
+            passed=parity.keeps_spread,
+            remedy="float32 cannot tell such predictions apart: predict the difference from a fixed number instead",
+        )  # fmt: skip

@@ -35,6 +35,7 @@ from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.errors import InputError, ProjectError
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.feature import Input, Kind
+from hakobu_runtime.format.manifest import Dtype
 from hakobu_runtime.format.validation import Outcome
 from hakobu_runtime.model import Model
 from hakobu_runtime.trust import PrivateKey
@@ -141,7 +142,8 @@ def test_hard_rows_lie_on_every_split_and_hold_what_a_hold_out_may_lack(machines
             "when": np.full(50, "2026-01-01T05:00", dtype=object),
         },
     )
-    made = hard_block(block, machines.manifest, machines.model, seed=0)
+    features = machines.manifest.features
+    made = hard_block(block, features, Dtype.FLOAT32, machines.model, seed=0, bounded=True)
     assert made.size == ROWS
     load, shifts = made.numbers["load"], made.numbers["shifts"]
     low, high = block.numbers["load"].min(), block.numbers["load"].max()
@@ -155,7 +157,7 @@ def test_hard_rows_lie_on_every_split_and_hold_what_a_hold_out_may_lack(machines
     splits = [f for node in graph.node for a in node.attribute if a.name == "nodes_values" for f in a.floats]
     inner = {split for split in splits if low < split < high}
     assert inner <= set(load.tolist())
-    again = hard_block(block, machines.manifest, machines.model, seed=0)
+    again = hard_block(block, features, Dtype.FLOAT32, machines.model, seed=0, bounded=True)
     np.testing.assert_array_equal(again.numbers["load"], load)
 
 

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from hakobu.baseline import learn_features, learn_outputs
 from hakobu.export.advice import advice
+from hakobu.export.confined import Confines, confined
 from hakobu.export.convert import export
 from hakobu.pack.golden import golden_columns
 from hakobu.pack.hard import hard_block
 from hakobu.pack.papers import bill_of_materials, model_card
+from hakobu.parity import compare
 from hakobu.project import Project, Task
 from hakobu.table import DTYPE, Table, frame_of_matrices, matrices_of, read_table, take
 from hakobu.train import Split, Trained, pipeline_path, split_rows, train
@@ -111,7 +113,8 @@ def _prove_and_pack(
 ) -> bytes | None:
     """Export the model, prove it, and return the bundle; None when a gate (added to `gates`) failed."""
     progress("export")
-    exported = export(trained.estimator, project.inputs, project.file.model.task is Task.CLASSIFICATION)
+    classifier = project.file.model.task is Task.CLASSIFICATION
+    exported = confined(lambda: export(trained.estimator, project.inputs, classifier), Confines())
     model, tensors = exported.model, exported.tensors
     progress("prove")
     numbers, strings = matrices_of(trained.X_holdout, project.inputs)
@@ -122,7 +125,8 @@ def _prove_and_pack(
     except BundleError as error:
         remedy = advice(estimator) or "use another estimator for the last step"
         raise ProjectError(f"the exported {type(estimator).__name__} cannot run: {error}\nremedy: {remedy}") from error
-    gates += parity_gates(estimator, trained.X_holdout, predicted, table.classes, tolerance, advice(estimator))
+    parity = compare(estimator, trained.X_holdout, predicted, table.classes, tolerance)
+    gates += parity_gates(parity, tolerance, advice(estimator))
     if _failed(gates):
         return None
     manifest = _manifest(project, table, trained, metrics, tensors, predicted)
@@ -200,15 +204,21 @@ def _hard_gates(
     table: Table, trained: Trained, manifest: Manifest, model: bytes, tolerance: Tolerance
 ) -> Iterator[Gate]:
     """Prove the model on made rows too: the hold-out seldom holds a row on a split, or two gaps in one row."""
-    block = hard_block(take(table.block, trained.split.train), manifest, model, manifest.provenance.seed)
+    block = hard_block(
+        take(table.block, trained.split.train),
+        manifest.features,
+        manifest.dtype,
+        model,
+        manifest.provenance.seed,
+        bounded=isinstance(manifest.outputs, Classification),
+    )
     scored = Scorer(manifest, model).score_block(block)
     keep, checked = scored.checked.scorable, scored.checked
     frame = frame_of_matrices(checked.numbers[keep], checked.strings[keep], manifest.features)
     estimator = trained.estimator
     try:
-        yield from parity_gates(
-            estimator, frame, scored.predicted, table.classes, tolerance, advice(estimator), "hard rows"
-        )
+        parity = compare(estimator, frame, scored.predicted, table.classes, tolerance)
+        yield from parity_gates(parity, tolerance, advice(estimator), "hard rows")
     except ValueError as error:
         words = " ".join(str(error).split())[:200]
         yield judge(

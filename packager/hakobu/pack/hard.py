@@ -10,36 +10,42 @@ from numpy.typing import NDArray
 from hakobu.pack.golden import UNKNOWN
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.feature import Feature, Kind, Missing, Policy
-from hakobu_runtime.format.manifest import Classification, Manifest
+from hakobu_runtime.format.manifest import Dtype
 
 ROWS = 5000
 
 _MIDDLE, _SPLIT, _END, _GAP = 0.2, 0.4, 0.46, 0.54
 """Up to these a cell lies between neighbours of training, on a split, at an end, is missing; else it is a real one."""
 
+_FIRST_UNTOLD = 2.0**24 + 1
+"""The first integer that float32 cannot tell from its neighbours."""
 
-def hard_block(block: Block, manifest: Manifest, model: bytes, seed: int) -> Block:
-    """Return ROWS rows made from the training rows `block`, every column drawn by itself.
+
+def hard_block(
+    block: Block, features: Sequence[Feature], dtype: Dtype, model: bytes, seed: int, *, bounded: bool
+) -> Block:
+    """Return ROWS rows made from the training rows `block`, every column drawn by itself, in numbers of `dtype`.
 
     Numbers lie on the splits of the trees of `model`, half-way between neighbours of training, at the ends of the
-    ranges, beyond them, and one float32 step off each; categories are known, unknown or missing.
+    ranges, beyond them, and one step of `dtype` off each; categories are known, unknown or missing. `bounded` says
+    whether the outputs end somewhere, as probabilities do.
     """
     rng = np.random.default_rng(seed)
     splits = _splits(model)
     # Probabilities end at 0 and 1 however far one goes; a value grows, and its rounding with it.
-    reach = (1.0, 100.0) if isinstance(manifest.outputs, Classification) else (1.0,)
+    reach = (1.0, 100.0) if bounded else (1.0,)
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
     # Half of the rows are whole rows of training but for some cells; in the others every cell comes from another row.
     rows = rng.integers(0, block.size, ROWS)
-    for column in manifest.columns:
-        features = [feature for feature in manifest.features if feature.column == column]
+    for column in dict.fromkeys(feature.column for feature in features):
+        here = [feature for feature in features if feature.column == column]
         drawn = np.where(rng.random(ROWS) < 0.5, rows, rng.integers(0, block.size, ROWS))
         if column in block.numbers:
-            seen = block.numbers[column].astype(manifest.dtype.value)
-            numbers[column] = _numbers(seen, drawn, features[0], splits, reach, rng).astype(np.float64)
+            seen = block.numbers[column].astype(dtype.value)
+            numbers[column] = _numbers(seen, drawn, here[0], splits, reach, rng).astype(np.float64)
         else:
-            texts[column] = _texts(block.texts[column], drawn, features, rng)
+            texts[column] = _texts(block.texts[column], drawn, here, rng)
     return Block(0, ROWS, numbers, texts)
 
 
@@ -56,7 +62,7 @@ def _numbers(
     known = np.unique(seen[np.isfinite(seen)])
     low, high = known[0], known[-1]
     far = [end for by in reach for end in (low - by * (high - low), high + by * (high - low))]
-    ends = np.array([low, high, 0.0, *far], dtype=seen.dtype)
+    ends = np.array([low, high, 0.0, _FIRST_UNTOLD, *far], dtype=seen.dtype)
     if feature.kind is Kind.INTEGER:
         # Half-way numbers would be no integers; the next ones on each side are.
         near, between = rng.integers(-1, 2, ROWS).astype(seen.dtype), known
@@ -70,7 +76,7 @@ def _numbers(
         (_SPLIT, _END, np.floor(ends) if feature.kind is Kind.INTEGER else ends),
     ):
         chosen = (dice >= first) & (dice < last)
-        cells[chosen] = rng.choice(pool, int(chosen.sum())) + near[chosen]
+        cells[chosen] = _dealt(pool, int(chosen.sum()), rng) + near[chosen]
     if feature.kind is not Kind.INTEGER:
         step = rng.integers(-1, 2, ROWS)
         moved = np.nextafter(cells, np.where(step > 0, np.inf, -np.inf).astype(seen.dtype))
@@ -83,6 +89,11 @@ def _numbers(
     if not _may_lack(feature):
         cells[np.isnan(cells)] = cells[np.isfinite(cells)][0]
     return cells
+
+
+def _dealt(pool: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Return `count` of `pool`, each as often as the others: of a pool that fits, none is left out."""
+    return np.resize(rng.permutation(pool), count)
 
 
 def _may_lack(feature: Feature) -> bool:
@@ -100,7 +111,7 @@ def _texts(
     if feature.categories is not None:
         pool = np.array(feature.categories.values, dtype=object)
         chosen = dice < _SPLIT
-        cells[chosen] = rng.choice(pool, int(chosen.sum()))
+        cells[chosen] = _dealt(pool, int(chosen.sum()), rng)
         if feature.categories.scores_unknown and feature.policy is not Policy.REJECT:
             cells[(dice >= _SPLIT) & (dice < _END)] = UNKNOWN
     if all(map(_may_lack, features)):
