@@ -1,0 +1,1 @@
+"""Executables with a model inside, for PCs that have no Python."""
