@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that `--version` and `--help` answer at once.
 """
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,24 +11,29 @@ from typing import Any
 
 import click
 
+from hakobu_runtime.console import about, doctor
 from hakobu_runtime.console.progress import Progress
-from hakobu_runtime.console.shell import Group, reading, show_json, show_json_line, warn
+from hakobu_runtime.console.shell import Group, json_text, names, own_name, reading, show_json, show_json_line, warn
 from hakobu_runtime.console.table import table
 from hakobu_runtime.errors import FINDING, INTERRUPTED, InputError
 from hakobu_runtime.version import __version__
 
 PATH = click.Path(path_type=Path)
+PLACE = click.Path(path_type=Path, readable=False)  # what is wrong with it, doctor and the state itself say better
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 SECONDS = click.FloatRange(0, 86_400)
+FORMAT = click.Choice(["csv", "jsonl", "parquet"])
 MODEL = click.option("--model", help="The model, when several are installed.")
 
 
 @click.group(cls=Group, name="hakobu-run", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hakobu-run")
-@click.option("--state", type=PATH, envvar="HAKOBU_STATE", help="Folder of keys, bundles and counts (HAKOBU_STATE).")
+@click.option("--state", type=PLACE, envvar="HAKOBU_STATE", help="Folder of keys, bundles and counts (HAKOBU_STATE).")
 @click.pass_context
 def main(context: click.Context, state: Path | None) -> None:
     """Score signed bundles offline, check every cell, and keep counts for drift."""
+    # numpy's threads for linear algebra, which no command uses, take a quarter of a short command's time to start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context.obj = state
 
 
@@ -114,36 +120,47 @@ def install(folder: Path | None, file: Path) -> None:
 
 
 @main.command()
-@click.argument("source", type=PATH, metavar="IN")
+@click.argument("sources", type=PATH, nargs=-1, required=True, metavar="IN...")
 @click.option(
-    "-o", "--output", "target", type=PATH, required=True, metavar="OUT", help="CSV or JSON lines, by its end."
+    "-o",
+    "--output",
+    "target",
+    type=PATH,
+    required=True,
+    metavar="OUT",
+    help="CSV, JSON lines or Parquet, by its end; a folder for several inputs; - for stdout.",
 )
 @click.option("--bundle", type=PATH, help="Score with this file instead of the installed bundle.")
 @MODEL
-@click.option(
-    "--format", "layout", type=click.Choice(["csv", "jsonl", "parquet"]), help="What IN is, if not by its end."
-)
+@click.option("--format", "layout", type=FORMAT, help="What IN is, if not by its end; stdin is CSV.")
+@click.option("--to", type=FORMAT, help="What OUT is, if not by its end; in a folder, and on stdout, CSV.")
 @click.option("--delimiter", help="What stands between the fields of a CSV file (a comma).")
 @click.option("--encoding", help="How the text of IN is encoded (UTF-8).")
+@click.option("--columns", callback=names, metavar="A,B,...", help="Columns of IN to carry over into OUT.")
+@click.option(
+    "--only-problems", "problems", type=PATH, metavar="FILE", help="Write every breach as CSV, for who must mend them."
+)
 @click.option("--strict", is_flag=True, help="End with exit code 6 when any cell broke a rule.")
 @JSON
 @click.pass_obj
-def score(
-    folder: Path | None, /, source: Path, target: Path, *, as_json: bool, strict: bool, **how: str | None
-) -> None:
-    """Score the rows of IN into OUT; the same command after a power cut goes on where it stopped."""
-    from hakobu_runtime.device.score import Asked, score_command
+def score(folder: Path | None, /, *, as_json: bool, strict: bool, **asked: Any) -> None:
+    """Score the rows of IN into OUT.
 
-    with Progress("scoring", 1000) as progress:
-        summary = score_command(folder, source, target, Asked(**how), progress.share)  # type: ignore[arg-type]
-    if as_json:
-        show_json("hakobu.score/1", **summary.plain())
-    else:
-        click.echo(summary.words())
-    if strict and summary.rows > summary.verdicts["ok"]:
-        raise InputError(
-            f"{source}: {summary.rows - summary.verdicts['ok']} rows broke a rule, and --strict was asked for"
-        )
+    IN is a table, several, or a folder of them: CSV or JSON lines, also packed with gzip (.csv.gz), or Parquet; or -
+    for stdin. The same command after a power cut, or after one of several inputs was mended, goes on where it stopped;
+    with stdin or stdout it cannot. With -o - the summary goes to stderr.
+    """
+    from hakobu_runtime.device.order import STREAM
+    from hakobu_runtime.device.score import Asked, Listener, score_command
+
+    piped = asked["target"] == STREAM
+    with Progress("scoring", 1, quiet=piped and sys.stdout.isatty()) as progress:
+        tell = progress.aside(lambda words: None if as_json else click.echo(words))
+        listener = Listener(progress.share, progress.aside(warn), lambda summary: tell(summary.words()))
+        outcome = score_command(folder, Asked(**asked), listener)
+    schema = "hakobu.score-all/1" if outcome.batch else "hakobu.score/1"
+    click.echo(json_text(schema, outcome.plain()) if as_json else outcome.words(), err=piped)
+    outcome.refuse(strict=strict)
 
 
 @main.command()
@@ -230,7 +247,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
     if as_json:
         show_json("hakobu.status/1", **found.plain())
     else:
-        click.echo(found.words())
+        click.echo(own_name(found.words()))
 
 
 @main.command()
@@ -250,3 +267,7 @@ def drift(folder: Path | None, model: str | None, by: str, last: int, *, as_json
     else:
         click.echo(drift_table(periods, last) if periods else f"nothing was scored with {name} yet")
     return FINDING if any(period.alarm for period in periods[-last:]) else 0
+
+
+main.add_command(doctor.command)
+main.add_command(about.command)

@@ -1,12 +1,13 @@
 """Writing files so that a power cut leaves the old one or the new one, never half of one."""
 
 import os
-import tempfile
 from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Put `content` at `path`, on the disk before this returns; raise OSError, and then `path` is as it was."""
+    import tempfile  # here, since a first score writes nothing
+
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     draft = Path(name)
     try:

@@ -21,6 +21,10 @@ class BundleError(HakobuError):
     exit_code = 4
 
 
+class TooNewError(BundleError):
+    """A bundle that needs a newer runtime than this one; nothing is wrong with it."""
+
+
 class FormatError(BundleError, ValueError):
     """A value that breaks a rule of the format; the border adds the file and the place in it."""
 

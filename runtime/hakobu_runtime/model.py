@@ -1,19 +1,31 @@
 """The model itself, run by onnxruntime."""
 
-import signal
+import _signal  # type: ignore[import-not-found]  # as signal has it, but without the enums that its own functions look for: 0.4 us instead of 10
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
-from types import FrameType
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.errors import BundleError
-from hakobu_runtime.format.manifest import ClassLabel, Tensors
+from hakobu_runtime.format.manifest import ClassLabel, Dtype, Tensors
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(int64)": np.dtype(np.int64),
+}
+
+_FLOAT32 = np.dtype(np.float32)
+
+Run = Callable[[], Sequence[NDArray[Any]]]
+"""Runs the model and returns its outputs, of label, probabilities and value those that there are."""
+
+MOST_CHARACTERS = 2**22
+"""Rows times the longest text of a run: their words take some 30 times as many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +36,8 @@ class Predicted:
     """Shape (n,): the places of the classes in the manifest's list, of a classification."""
     probabilities: NDArray[np.float32] | None
     """Shape (n, classes), of a classification that has them."""
-    values: NDArray[np.float32] | None
-    """Shape (n,), of a regression."""
+    values: NDArray[np.floating] | None
+    """Shape (n,), of a regression: float32, or float64 where the model gives that."""
 
 
 class Model:
@@ -60,51 +72,77 @@ class Model:
         """The classes in the order of the probabilities; none of a regression."""
         return self._classes
 
-    def bind(self, numbers: NDArray[np.float32]) -> tuple[Callable[[], None], tuple[NDArray[Any] | None, ...]]:
-        """Return what runs the model on the row in `numbers`, shape (1, n), and where it puts label, odds and value."""
-        import onnxruntime
+    @property
+    def lowercase(self) -> Sequence[int]:
+        """The columns of the strings that are put in lower case before the model reads them."""
+        return self._tensors.lowercase
 
-        names, session = self._tensors, self._session
-        binding = session.io_binding()
-        kept = [onnxruntime.OrtValue.ortvalue_from_numpy(numbers)]
-        binding.bind_ortvalue_input(names.numbers, kept[0])
-        shapes = {output.name: output.shape for output in session.get_outputs()}
-        wide = {names.label: 1, names.probabilities: len(self._classes), names.value: 1}
-        found: list[NDArray[Any] | None] = []
-        for name, dtype in ((names.label, np.int64), (names.probabilities, np.float32), (names.value, np.float32)):
-            if name is None:
-                found.append(None)
-                continue
-            buffer = np.zeros((1, wide[name]) if len(shapes[name]) == 2 else (1,), dtype=dtype)
-            kept.append(onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
-            binding.bind_ortvalue_output(name, kept[-1])
-            found.append(buffer)
+    @property
+    def value_dtype(self) -> np.dtype[np.floating]:
+        """What a regression's value is given as."""
+        return self._output_dtypes.get(self._tensors.value or "", np.dtype(np.float32))
 
-        def run(values: list[Any] = kept) -> None:  # the binding points into these values, so they must live on
-            session.run_with_iobinding(binding)
+    @cached_property
+    def _output_dtypes(self) -> dict[str, np.dtype[Any]]:
+        return {output.name: _DTYPES[output.type] for output in self._session.get_outputs() if output.type in _DTYPES}
 
-        return run, tuple(found)
-
-    def predict(self, numbers: NDArray[np.floating], strings: NDArray[np.object_]) -> Predicted:
-        """Score `numbers` (n, number features) and `strings` (n, category features)."""
-        if len(numbers) == 0:
-            return self._nothing()
+    def reader(self, numbers: NDArray[np.floating], strings: NDArray[np.object_]) -> Run:
+        """Return what runs the model on the rows that stand in `numbers` and `strings` by then."""
+        session, outputs = self._session, self._outputs
+        bare = getattr(session, "_sess", session)  # what it wraps: its own checks are of GPUs, and take 1 us
         feeds = {self._tensors.numbers: numbers, self._tensors.strings: strings}
         inputs = {name: matrix for name, matrix in feeds.items() if name is not None}
-        try:
-            session = self._session
-            with _uninterrupted() if self._tensors.strings else nullcontext():
-                found = session.run(self._outputs, inputs)
-        except BundleError:
-            raise
-        except Exception as error:
-            raise BundleError(f"onnxruntime cannot run the model: {_first_line(error)}") from error
-        return self._shaped(dict(zip(self._outputs, found, strict=True)), len(numbers))
 
-    def one_row(self, wide: int) -> "OneRow":
-        """Return the model bound to buffers for one row of `wide` numbers."""
-        bindable = self._tensors.strings is None and not isinstance(self._classes[0] if self._classes else 0, str)
-        return BoundRow(self, wide) if bindable else OneRow(self, wide)
+        def run() -> Sequence[NDArray[Any]]:
+            try:
+                found: list[NDArray[Any]] = bare.run(outputs, inputs, None)
+            except Exception as error:
+                raise BundleError(f"onnxruntime cannot run the model: {_first_line(error)}") from error
+            return found
+
+        return run if self._tensors.strings is None else partial(_uninterrupted, run)
+
+    def row_reader(self, numbers: NDArray[np.floating], strings: NDArray[np.object_]) -> Run:
+        """Return the same for a single row, whose outputs may be overwritten by the next run.
+
+        Everything is bound beforehand where no text goes in or out, which takes half of the time of a call.
+        """
+        names, session = self._tensors, self._session
+        shapes = {output.name: output.shape for output in session.get_outputs()}
+        if names.strings is not None or not self._output_dtypes.keys() >= set(self._outputs):
+            return self.reader(numbers, strings)
+        import onnxruntime
+
+        wide = {names.label: 1, names.probabilities: len(self._classes), names.value: 1}
+        found = [
+            np.zeros((1, wide[name]) if len(shapes[name]) == 2 else 1, dtype=self._output_dtypes[name])
+            for name in self._outputs
+        ]
+        kept = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (numbers, *found)]
+        binding = session.io_binding()
+        binding.bind_ortvalue_input(names.numbers, kept[0])
+        for name, value in zip(self._outputs, kept[1:], strict=True):
+            binding.bind_ortvalue_output(name, value)
+        if hasattr(session, "_sess") and hasattr(binding, "_iobinding"):
+            session, binding = session._sess, binding._iobinding  # as above
+
+        def run(values: list[Any] = kept) -> Sequence[NDArray[Any]]:  # the binding points into these: they must live on
+            try:
+                session.run_with_iobinding(binding, None)
+            except Exception as error:
+                raise BundleError(f"onnxruntime cannot run the model: {_first_line(error)}") from error
+            return found
+
+        return run
+
+    def predict(self, numbers: NDArray[np.floating], strings: NDArray[np.object_]) -> Predicted:
+        """Score `numbers` (n, number features) and `strings` (n, string features)."""
+        if len(numbers) == 0:
+            return self._nothing()
+        lowered = _lowered(strings, self._tensors.lowercase)
+        parts = [self.reader(numbers[rows], lowered[rows])() for rows in cuts(lowered, self._tensors.most_rows)]
+        found = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
+        return self._shaped(dict(zip(self._outputs, found, strict=True)), len(numbers))
 
     def _nothing(self) -> Predicted:
         """Return what the model gives for no rows."""
@@ -124,75 +162,111 @@ class Model:
             raise BundleError(f"the model gave probabilities of shape {probabilities.shape}, not {(rows, wide)}")
         return Predicted(
             codes_of(_flat(found[names.label], rows), self._classes) if names.label else None,
-            probabilities,
+            None if probabilities is None else probabilities.astype(np.float32, copy=False),
             _flat(found[names.value], rows) if names.value else None,
         )
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends.
+def cuts(strings: NDArray[np.object_], most_rows: int | None) -> Iterator[slice]:
+    """Yield the rows of `strings`, shape (n, string features), in runs of `most_rows`, or fewer where texts are long.
+
+    The words of a run lie in one matrix, as wide as its longest text has words, so one long text widens every row.
+    """
+    if most_rows is None:
+        yield slice(0, len(strings))
+        return
+    first = widest = 0
+    for row, texts in enumerate(strings):
+        longest = max(map(len, texts), default=0)
+        if row > first and (row - first >= most_rows or (row - first + 1) * max(widest, longest) > MOST_CHARACTERS):
+            yield slice(first, row)
+            first, widest = row, 0
+        widest = max(widest, longest)
+    yield slice(first, len(strings))
+
+
+def _lowered(strings: NDArray[np.object_], places: Sequence[int]) -> NDArray[np.object_]:
+    """Return `strings` with the columns at `places` in lower case.
+
+    Not left to the model: onnxruntime would ask the machine's locale, which knows other letters, or none.
+    """
+    if not places:
+        return strings
+    found = strings.copy()
+    for place in places:
+        found[:, place] = [text.lower() for text in strings[:, place]]
+    return found
+
+
+def _uninterrupted(run: Run) -> Sequence[NDArray[Any]]:
+    """Return what `run` returns, and hold Ctrl-C back until then.
 
     onnxruntime takes texts from Python one by one, and Python looks for signals at each. An exception raised there is
     taken for a text: the process crashes, or the model seems broken.
     """
-    before = signal.getsignal(signal.SIGINT)
+    before = _signal.getsignal(_signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield  # Python handles signals in the main thread alone
-        return
-    held: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+        return run()  # Python handles signals in the main thread alone
+    held: list[Any] = []
+    _signal.signal(_signal.SIGINT, lambda *caught: held.append(caught))
     try:
-        yield
+        return run()
     finally:
-        signal.signal(signal.SIGINT, before)
+        _signal.signal(_signal.SIGINT, before)
         if held:
             before(*held[0])
 
 
 class OneRow:
-    """The model with a buffer for one row; for one thread at a time."""
+    """The model with buffers for one row; for one thread at a time."""
 
-    def __init__(self, model: Model, wide: int) -> None:
-        self._model = model
-        self.numbers = np.zeros((1, wide), dtype=np.float32)
-        """Shape (1, number features): to be filled before a run."""
-        self._inside = np.empty(wide, dtype=np.bool_)
-        self._also = np.empty(wide, dtype=np.bool_)
-        self._every = np.ones(wide, dtype=np.bool_).tobytes()
+    def __init__(self, model: Model, numbers: int, texts: int, dtype: Dtype) -> None:
+        row = np.zeros((1, numbers), dtype=dtype.value)
+        strings = np.full((1, texts), "", dtype=object)
+        self._row, self._texts = row[0], strings[0]
+        self._memory = self._row.view(np.uint8).data
+        self._clipped = np.empty_like(self._row)
+        self._lowercase = model.lowercase
+        self._run = model.row_reader(row, strings)
+        self._codes = {_plain(label): code for code, label in enumerate(model.classes)}
 
-    def within(self, low: NDArray[np.float32], high: NDArray[np.float32]) -> bool:
-        """Say whether every number lies between its `low` and `high`, shapes (number features,); NaN never does."""
-        row = self.numbers[0]
-        np.greater_equal(row, low, self._inside)
-        np.less_equal(row, high, self._also)
-        np.logical_and(self._inside, self._also, self._inside)
-        return self._inside.tobytes() == self._every  # all() takes five times as long
+    def takes(self, packed: bytes, low: NDArray[np.floating], high: NDArray[np.floating]) -> bool:
+        """Take the numbers for the next run, and say whether each lies between its `low` and `high`; NaN never does.
 
-    def run(self, texts: tuple[str, ...]) -> tuple[int, list[float], float]:
-        """Return the class's code, the probabilities and the value, of which a model gives some."""
-        strings = np.array([texts], dtype=object).reshape(1, len(texts))
-        found = self._model.predict(self.numbers, strings)
-        code = 0 if found.codes is None else int(found.codes[0])
-        odds: list[float] = [] if found.probabilities is None else found.probabilities[0].tolist()
-        return code, odds, 0.0 if found.values is None else float(found.values[0])
-
-
-class BoundRow(OneRow):
-    """The same with everything bound beforehand, which takes a third of the time of a call."""
-
-    def __init__(self, model: Model, wide: int) -> None:
-        super().__init__(model, wide)
-        self._run, self._found = model.bind(self.numbers)
-        classes = model.classes
-        self._codes = {int(label): code for code, label in enumerate(classes)}
+        `packed` holds them one after the other, as the matrix does. A limit of 0.0 may refuse -0.0.
+        """
+        self._memory[:] = packed
+        np.fmax(self._row, low, self._clipped)
+        np.fmin(self._clipped, high, self._clipped)
+        return bool(self._clipped.tobytes() == packed)  # comparing takes three calls, and all() is slow
 
     def run(self, texts: tuple[str, ...]) -> tuple[int, list[float], float]:
-        """As above; `texts` is empty."""
-        self._run()
-        label, odds, value = self._found
-        code = 0 if label is None else self._codes[int(label[0])]
-        return code, [] if odds is None else odds[0].tolist(), 0.0 if value is None else float(value.flat[0])
+        """Return the class's code, the probabilities and the value, of which a model gives some.
+
+        Raises KeyError or ValueError when they are not what the manifest promises: `predict` says what is wrong.
+        """
+        if texts:
+            self._texts[:] = texts
+            for place in self._lowercase:
+                self._texts[place] = texts[place].lower()
+        found = self._run()
+        if not self._codes:
+            return 0, [], float(found[-1].item())
+        code = self._codes[found[0].item()]
+        if len(found) == 1:
+            return code, [], 0.0
+        odds = found[1]
+        if odds.dtype is not _FLOAT32:
+            odds = odds.astype(_FLOAT32)
+        chances: list[float] = odds.tolist()[0]
+        if odds.size != len(self._codes):
+            raise ValueError(f"the model gave {odds.size} probabilities for {len(self._codes)} classes")
+        return code, chances, 0.0
+
+
+def _plain(label: ClassLabel) -> str | int:
+    """Return the class as the model gives it: a boolean is 0 or 1 there."""
+    return label if isinstance(label, str) else int(label)
 
 
 def codes_of(labels: NDArray[Any], classes: Sequence[ClassLabel]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import pytest
 from hakobu_runtime import load
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device.counting import open_journal, set_aside_files
+from hakobu_runtime.device.order import Order
 from hakobu_runtime.device.run import score_file
 from hakobu_runtime.device.state import State, open_state
 from hakobu_runtime.device.status import device_status
@@ -21,7 +22,6 @@ from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.journal import Progress
-from hakobu_runtime.rows.source import Layout
 from hakobu_runtime.trust import Keyring
 
 MODEL = ModelName("pump", "1.0.0", "a" * 64)
@@ -364,7 +364,7 @@ def test_a_file_is_scored_to_the_end_while_its_journal_breaks(
             tear(state)
 
     with open_journal(state, warned.append) as journal:
-        summary = score_file(machines, journal, source, tmp_path / "out.csv", layout=Layout(), advance=breaking)
+        summary = score_file(machines, journal, Order(source, tmp_path / "out.csv"), advance=breaking)
     assert calls > 2
     assert summary.rows == 60_000
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 60_001

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hakobu_runtime.device.load import Buffer, load
+from hakobu_runtime.device.buffer import Buffer
+from hakobu_runtime.device.load import load
 from hakobu_runtime.device.state import State, open_state
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.scorer.scorer import Scorer

@@ -12,11 +12,12 @@ import pytest
 
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device import run as run_module
-from hakobu_runtime.device.run import Summary, score_file
+from hakobu_runtime.device.order import Order
+from hakobu_runtime.device.run import score_file
+from hakobu_runtime.device.summary import Summary
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.journal import Journal
-from hakobu_runtime.rows.source import Layout
 
 HEADER = "id,when,load,shifts,hot,line,maker"
 
@@ -34,7 +35,7 @@ def table(rows: int, seed: int = 0) -> str:
 
 def score(bundle: Bundle, folder: Path, source: Path, target: Path) -> Summary:
     with Journal.open(folder / "journal.sqlite") as journal:
-        return score_file(bundle, journal, source, target, layout=Layout())
+        return score_file(bundle, journal, Order(source, target))
 
 
 def rows_counted(bundle: Bundle, folder: Path) -> int:
@@ -99,7 +100,7 @@ def test_a_broken_run_goes_on_where_it_stopped(
             raise CutError
 
     with Journal.open(tmp_path / "journal.sqlite") as journal, pytest.raises(CutError):
-        score_file(machines, journal, source, tmp_path / "out.csv", layout=Layout(), advance=cut)
+        score_file(machines, journal, Order(source, tmp_path / "out.csv"), advance=cut)
     partial = tmp_path / "out.csv.partial"
     with partial.open("ab") as file:
         file.write(b"half a row that no journal kn")  # written, but the power went before its counts were
@@ -139,7 +140,7 @@ def test_a_changed_input_is_scored_anew(machines: Bundle, tmp_path: Path) -> Non
         raise CutError
 
     with Journal.open(tmp_path / "journal.sqlite") as journal, pytest.raises(CutError):
-        score_file(machines, journal, source, tmp_path / "out.csv", layout=Layout(), advance=cut)
+        score_file(machines, journal, Order(source, tmp_path / "out.csv"), advance=cut)
     source.write_text(table(300, seed=1))
     summary = score(machines, tmp_path, source, tmp_path / "out.csv")
     assert (summary.rows, summary.resumed_at) == (300, 0)
@@ -176,7 +177,7 @@ def test_a_killed_process_loses_and_doubles_nothing(machines: Bundle, tmp_path: 
     [
         ("in.csv", "in.csv", "is the input itself"),
         ("in.csv", "nowhere/out.csv", "is not there; make it first"),
-        ("in.csv", "out.xlsx", "must end in .csv or .jsonl"),
+        ("in.csv", "out.xlsx", "must end in .csv, .jsonl or .parquet"),
         ("in.csv", ".", "is a folder"),
         ("none.csv", "out.csv", "none.csv"),
     ],

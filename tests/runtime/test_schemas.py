@@ -71,10 +71,10 @@ def baselines(draw: st.DrawFn, bins: st.SearchStrategy[Bins]) -> Baseline:
 @st.composite
 def features(draw: st.DrawFn, name: str) -> Feature:
     kind = draw(st.sampled_from(Kind))
-    is_category = kind is Kind.CATEGORY
-    policy = draw(st.sampled_from([Policy.REJECT, Policy.WARN] if is_category else list(Policy)))
+    is_category, reads_text = kind is Kind.CATEGORY, kind in (Kind.CATEGORY, Kind.TEXT)
+    policy = draw(st.sampled_from([Policy.REJECT, Policy.WARN] if reads_text else list(Policy)))
     missing = draw(st.sampled_from([Missing.EXPECTED, Missing.UNEXPECTED]))
-    part = None if is_category else draw(st.none() | st.sampled_from(Part))
+    part = None if reads_text else draw(st.none() | st.sampled_from(Part))
     return Feature(
         name=name,
         kind=kind,
@@ -124,7 +124,7 @@ provenances = st.builds(
 def manifests(draw: st.DrawFn) -> Manifest:
     found = tuple(draw(features(name)) for name in draw(distinct))
     output = draw(outputs)
-    kinds = {feature.is_category for feature in found}
+    kinds = {feature.reads_text for feature in found}
     is_class = isinstance(output, Classification)
     return Manifest(
         schema="hakobu.manifest/1",
@@ -136,6 +136,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
         tensors=Tensors(
             "n" if False in kinds else None,
             "s" if True in kinds else None,
+            lowercase=(0,) if True in kinds and draw(st.booleans()) else (),
+            most_rows=draw(st.none() | st.integers(1, 999)),
             label="label" if is_class else None,
             probabilities=draw(st.none() | texts),
             value=None if is_class else "value",

@@ -2,14 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hakobu_runtime.bundle import Bundle, open_bundle
+from hakobu_runtime.errors import BundleError
 from hakobu_runtime.format.counts import WindowCounts
+from hakobu_runtime.format.feature import Baseline
+from hakobu_runtime.format.histogram import CategoryBins
+from hakobu_runtime.format.manifest import Classification
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.single import Single
@@ -48,9 +55,10 @@ def careful(bundle: Bundle, record: Kept) -> Scorer:
     return scorer
 
 
-odd: st.SearchStrategy[object] = st.sampled_from(
-    [None, "2", "x", True, np.float32(1.5), float("nan"), float("inf"), 10**400, [], np.int64(3), ""]
-)
+texts: list[object] = [None, "2", "x", "", []]
+numbers = [True, np.float32(1.5), float("nan"), float("inf"), 10**400, np.int64(3), -0.0, np.float16(2)]
+others = [np.bool_(True), np.array(3.0), Decimal("1.5"), Decimal("NaN"), Decimal("sNaN"), Fraction(1, 2)]
+odd: st.SearchStrategy[object] = st.sampled_from([*texts, *numbers, *others])
 cells = st.floats(-1, 5) | st.integers(-1, 5) | odd
 
 
@@ -78,6 +86,14 @@ def test_an_ordinary_row_goes_the_fast_way(tiny: Bundle, monkeypatch: pytest.Mon
     assert scorer.score_one({"temp": 1, "load": 2.5}).verdict == "ok"
     with pytest.raises(TypeError):
         scorer.score_one({"temp": 99, "load": 2.5})
+
+
+def test_a_class_that_the_manifest_does_not_list_is_a_damaged_bundle(tiny: Bundle) -> None:
+    listed = Baseline(CategoryBins(("8", "9")), (5, 5, 0, 0))
+    outputs = Classification((8, 9), listed, tiny.manifest.outputs.scores)
+    scorer = Scorer(replace(tiny.manifest, outputs=outputs), tiny.model)
+    with pytest.raises(BundleError, match="which its manifest does not list"):
+        scorer.score_one({"temp": 1, "load": 2.5})
 
 
 def test_models_with_dates_or_booleans_go_the_careful_way(machines: Bundle) -> None:

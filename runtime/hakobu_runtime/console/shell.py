@@ -1,5 +1,6 @@
 """What every command line of hakobu shares: errors in one line, any text on any terminal, JSON."""
 
+import csv
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ import msgspec
 
 from hakobu_runtime.console.encoding import take_any_text, writable
 from hakobu_runtime.errors import INTERRUPTED, HakobuError, InputError, StateError
+
+_RUN = "hakobu-run"
 
 
 class Group(click.Group):
@@ -63,7 +66,7 @@ def _let_go_of(stream: TextIO | None) -> None:
 def fail(name: str, words: str, code: int) -> None:
     """End the process with one line on stderr."""
     with suppress(OSError):  # a closed or full stderr changes nothing of the exit code
-        click.echo(f"{name}: error: {words}", err=True)
+        click.echo(f"{name}: error: {_renamed(words, name)}", err=True)
     _let_go_of(sys.stderr)
     sys.exit(code)
 
@@ -71,12 +74,26 @@ def fail(name: str, words: str, code: int) -> None:
 def warn(words: str) -> None:
     """Print one line on stderr, for a person."""
     with suppress(OSError):
-        click.echo(f"{click.get_current_context().find_root().command.name}: {words}", err=True)
+        click.echo(f"{click.get_current_context().find_root().command.name}: {own_name(words)}", err=True)
+
+
+def own_name(words: str) -> str:
+    """Return `words` with what they say of `hakobu-run` said of the program that runs, which may be a model's own."""
+    return _renamed(words, click.get_current_context().find_root().command.name or "")
+
+
+def _renamed(words: str, name: str) -> str:
+    return words if name in ("", "hakobu", _RUN) else words.replace(f"{_RUN} ", f"{name} ")
 
 
 def show_json(schema: str, **fields: object) -> None:
     """Print one versioned JSON object on stdout."""
-    click.echo(msgspec.json.format(_json(schema, fields), indent=2).decode())
+    click.echo(json_text(schema, fields))
+
+
+def json_text(schema: str, fields: Mapping[str, object]) -> str:
+    """Return one versioned JSON object, to be printed."""
+    return msgspec.json.format(_json(schema, fields), indent=2).decode()
 
 
 def show_json_line(schema: str, **fields: object) -> None:
@@ -87,6 +104,17 @@ def show_json_line(schema: str, **fields: object) -> None:
 def _json(schema: str, fields: Mapping[str, object]) -> bytes:
     plain = msgspec.to_builtins({"schema": schema, **fields}, str_keys=True, enc_hook=str)
     return msgspec.json.encode(writable(plain))
+
+
+def names(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Return the names in a list like A,B; one that holds a comma stands in quotes."""
+    try:
+        found = next(csv.reader([value or ""], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise click.BadParameter(f"{value!r} is no list of names: {error}") from error
+    if value is not None and not (found and all(found)):
+        raise click.BadParameter(f"{value!r} holds an empty name; write A,B")
+    return tuple(dict.fromkeys(found))
 
 
 @contextmanager

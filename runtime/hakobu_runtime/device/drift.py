@@ -37,7 +37,7 @@ class Period:
 
 def baselines(manifest: Manifest) -> dict[str, Baseline]:
     """Return what live counts are held against: every feature, then the outputs in brackets."""
-    found = {feature.name: feature.baseline for feature in manifest.features}
+    found = {feature.counted: feature.baseline for feature in manifest.features}
     outputs = manifest.outputs
     if not isinstance(outputs, Regression):
         found["(label)"] = outputs.labels
@@ -61,7 +61,8 @@ def device_drift(bundle: Bundle, journal: Journal, span: Span) -> tuple[Period, 
 
 
 def _period(window: Window, counts: WindowCounts, manifest: Manifest) -> Period:
-    live = dict(counts.features)
+    names = {feature.name: feature.counted for feature in manifest.features}
+    live = {names.get(name, name): found for name, found in counts.features.items()}
     live |= {f"({name.removesuffix('s')})": found for name, found in counts.outputs.items()}
     return Period(window.start, counts.rows, judge(baselines(manifest), live, window.span))
 

@@ -1,11 +1,11 @@
 """The rows that scoring writes: the input's id columns, what the model says, the verdict, and the reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hakobu_runtime.errors import BundleError
+from hakobu_runtime.errors import BundleError, UsageError
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest
 from hakobu_runtime.limits.check import Checked
@@ -13,16 +13,35 @@ from hakobu_runtime.rows.write import Coded, Column
 from hakobu_runtime.scorer.scores import VERDICTS, Scored
 
 
-def output_columns(manifest: Manifest, scored: Scored) -> Mapping[str, Column]:
-    """Return the columns to write for a block, in order; without id columns, rows are numbered from 1."""
+def output_columns(manifest: Manifest, scored: Scored, carried: Sequence[str] = ()) -> Mapping[str, Column]:
+    """Return the columns to write for a block, in order; without id columns, rows are numbered from 1.
+
+    `carried` names the columns of the block that are carried over, as they stand in the input.
+    """
     block, checked = scored.block, scored.checked
-    columns: dict[str, Column] = {name: _id_cells(block, name) for name in manifest.id_columns if _has(block, name)}
+    columns = id_columns(manifest, block)
     if not columns:
         columns["row"] = np.arange(block.first + 1, block.first + 1 + block.size)
+    columns |= {name: block.carried[name] for name in carried if name not in columns}
     columns |= _model_columns(manifest, scored)
     columns["verdict"] = Coded(checked.verdicts, VERDICTS)
     columns["reasons"] = _reasons(checked)
     return columns
+
+
+def id_columns(manifest: Manifest, block: Block) -> dict[str, Column]:
+    """Return the id columns that the block has."""
+    return {name: _id_cells(block, name) for name in manifest.id_columns if _has(block, name)}
+
+
+def check_carried(manifest: Manifest, carried: Sequence[str]) -> None:
+    """Raise UsageError when a carried column would take the place of one that scoring writes."""
+    outputs = manifest.outputs
+    odds = [f"p_{class_text(label)}" for label in outputs.classes] if isinstance(outputs, Classification) else []
+    taken = {"prediction", *odds, "verdict", "reasons", *([] if manifest.id_columns else ["row"])}
+    for name in carried:
+        if name in taken.difference(manifest.id_columns):
+            raise UsageError(f"--columns {name}: scoring writes a column of that name itself; rename it in the input")
 
 
 def _model_columns(manifest: Manifest, scored: Scored) -> dict[str, Column]:
@@ -40,9 +59,9 @@ def _model_columns(manifest: Manifest, scored: Scored) -> dict[str, Column]:
     return columns
 
 
-def _spread(found: NDArray[np.float32] | None, keep: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _spread(found: NDArray[np.floating] | None, keep: NDArray[np.bool_]) -> NDArray[np.floating]:
     """Return one number a row from `found`, one a kept row; NaN, which is written as nothing, for the others."""
-    spread = np.full(len(keep), np.nan, dtype=np.float32)
+    spread = np.full(len(keep), np.nan, dtype=np.float32 if found is None else found.dtype)
     spread[keep] = found
     return spread
 

@@ -1,242 +1,184 @@
 """Scoring a file: power-cut safe, resumable, every row counted once."""
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from time import monotonic, perf_counter
-from typing import BinaryIO
-
-import numpy as np
 
 from hakobu_runtime.bundle import Bundle
-from hakobu_runtime.device.lock import locked
-from hakobu_runtime.device.output import output_columns
+from hakobu_runtime.device.mark import Mark, mark_of, why_anew
+from hakobu_runtime.device.order import STREAM, Order
+from hakobu_runtime.device.part import Outlet, Part, Pipe, alone
 from hakobu_runtime.device.pipeline import in_order
-from hakobu_runtime.disk import sync_folder
-from hakobu_runtime.errors import InputError, StateError
-from hakobu_runtime.format.block import Block
+from hakobu_runtime.device.scoring import Finished, Scoring
+from hakobu_runtime.device.summary import Summary
+from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Window
-from hakobu_runtime.journal import Journal, Progress
-from hakobu_runtime.limits.breach import Breach
-from hakobu_runtime.limits.check import Checked
-from hakobu_runtime.rows.source import Layout, Rows, open_rows
-from hakobu_runtime.rows.write import table_bytes
-from hakobu_runtime.scorer.counting import count
-from hakobu_runtime.scorer.scorer import Scorer
-from hakobu_runtime.scorer.scores import VERDICTS
+from hakobu_runtime.journal import Journal
+from hakobu_runtime.rows.source import Rows, open_rows, open_stream
 
 Advance = Callable[[int, int | None, int], None]
 """Hears bytes read, bytes in all (None when not known), and rows done."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What one scoring of a file came to."""
-
-    output: str
-    rows: int = 0
-    resumed_at: int = 0
-    """How many of the rows an earlier, broken run had done."""
-    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
-    seconds: float = 0.0
-    examples: list[tuple[int, Breach]] = field(default_factory=list)
-    """The first breach of each feature and rule of this run, with its row in the file, from 1."""
-
-
-def score_file(
-    bundle: Bundle,
-    journal: Journal,
-    source: Path,
-    target: Path,
-    *,
-    layout: Layout,
-    advance: Advance = lambda done, size, rows: None,
-) -> Summary:
-    """Score `source` into `target` (CSV or JSON lines by its extension) and count every row in `journal`.
-
-    The output grows in `target.partial`; each block's counts and its place in the output commit together, so the same
-    command after a power cut goes on where it stopped. Raises InputError when a file cannot be read or written.
-    """
-    started = perf_counter()
-    with _writable(target):
-        run = _Run(bundle, journal, source, target, layout)
-        with open_rows(source, run.scorer.wanted(), layout=layout) as rows, _alone(run.partial):
-            run.score(rows, advance)
-    run.summary.seconds = perf_counter() - started
-    return run.summary
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A block that was scored and counted, and waits for its turn to be written."""
-
-    first: int
-    position: int
-    """How many bytes of the input were read with it."""
-    checked: Checked
-    content: bytes
-    """Its rows as they go into the output."""
-    counts: Mapping[Window, WindowCounts]
-
+Warn = Callable[[str], None]
+"""Hears one line about what a person should know."""
 
 COMMIT_SECONDS = 0.5
 """How much work a power cut may cost; the next run does it again."""
 
 
+def score_file(
+    bundle: Bundle,
+    journal: Journal,
+    order: Order,
+    *,
+    advance: Advance = lambda done, size, rows: None,
+    warn: Warn = lambda words: None,
+    keep: bool = False,
+) -> Summary:
+    """Do what `order` says, and count every row in `journal`.
+
+    The targets grow under names of their own; each block's counts and its place in them commit together, so the same
+    order after a power cut goes on where it stopped; with `keep`, it is known as done until `journal.finish`. When
+    something has changed since, it starts anew, and `warn` hears so. A stream cannot be gone on with: what is read
+    from one is counted when all is scored, what is written to one as it is written.
+
+    Raises InputError when a file cannot be read or written, and BrokenPipeError when nobody reads stdout any more.
+    """
+    started = perf_counter()
+    with _writable(order):
+        order.check()
+        run = _Run(bundle, journal, order, warn)
+        with _open(order, run.scoring) as rows, alone(order.targets):
+            run.score(rows, advance)
+            if order.resumes and not keep:
+                journal.finish(order.key)
+    run.summary.seconds = perf_counter() - started
+    return run.summary
+
+
 class _Run:
     """One scoring of one file."""
 
-    def __init__(self, bundle: Bundle, journal: Journal, source: Path, target: Path, layout: Layout) -> None:
-        self.scorer = Scorer(bundle.manifest, bundle.model)
-        self.summary = Summary(str(target))
+    def __init__(self, bundle: Bundle, journal: Journal, order: Order, warn: Warn) -> None:
+        self.scoring = Scoring(bundle, order)
+        self.summary = Summary(
+            "stdout" if order.target == STREAM else str(order.target),
+            problems=str(order.problems) if order.problems else None,
+        )
         self._model = ModelName(bundle.manifest.name, bundle.manifest.version, bundle.digest)
+        self._likeness = order.likeness(bundle)
         self._journal = journal
-        self._target = target
-        self._layout = _output_layout(source, target)
-        self.partial = target.with_name(target.name + ".partial")
-        self._key = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()
-        self._state = _fingerprint(bundle, source, layout)
-        self._whole = f"{self._state} whole"
-        """The same, once every row is written and counted, and the output only lacks its name."""
+        self._order = order
+        self._warn = warn
         self._waiting: dict[Window, WindowCounts] = {}
         self._committed = monotonic()
+        self._sealed = False
+        self._parts: list[Part] = []
+        self._outlets = [self._outlet(place) for place in range(len(self.scoring.growths))]
+
+    def _outlet(self, place: int) -> Outlet:
+        target = (self._order.target, self._order.problems)[place]
+        growth, empty = self.scoring.growths[place], partial(self.scoring.empty, place)
+        if target is None or target == STREAM:
+            if sys.stdout is None:
+                raise InputError("stdout is closed: name a file with -o")
+            return Pipe(sys.stdout.buffer, growth, empty)
+        self._parts.append(Part(target, growth, empty, f".{self._order.key[:8]}" if place else ""))
+        return self._parts[-1]
 
     def score(self, rows: Rows, advance: Advance) -> None:
-        """Score every row that an earlier run has not done, then put the output in its place."""
-        done = self._earlier()
-        if done is not None and done.state == self._whole:
-            self._put_in_place(done)
-            return
-        if done is None:
-            done = Progress(rows_done=0, input_offset=0, output_bytes=0, state=self._state)
-            self.partial.write_bytes(b"")
-        self.summary.rows = self.summary.resumed_at = done.rows_done
-        with self.partial.open("r+b") as output:
-            output.truncate(done.output_bytes)
-            output.seek(done.output_bytes)
-            for finished in in_order(rows.pieces(), self._finish, skip=done.rows_done):
-                output.write(finished.content if output.tell() else self._header() + finished.content)
-                self._note(finished.checked, finished.first)
-                self._add(finished.counts)
-                if monotonic() - self._committed >= COMMIT_SECONDS:
-                    self._commit(output, finished.position)
-                advance(finished.position, rows.size, self.summary.rows)
-            if output.tell() == 0:
-                output.write(self._header())
-            self._state = self._whole
-            self._put_in_place(self._commit(output, rows.position))
+        """Score every row that an earlier run has not done, then give the files their names."""
+        mark = self._earlier()
+        if mark is None or not mark.sealed:
+            with ExitStack() as opened:
+                if not self._order.resumes:
+                    opened.callback(self._discard_unsealed)
+                for place, part in enumerate(self._parts):
+                    opened.enter_context(part.open(mark.sizes[place] if mark else None))
+                self._score(rows, advance)
+        for outlet in self._outlets:
+            outlet.place()
 
-    def _put_in_place(self, done: Progress) -> None:
-        """Give the whole output its name; a run that was broken off just here has only this left to do."""
-        self.summary.rows = done.rows_done
-        if self.partial.is_file():
-            self.partial.replace(self._target)
-            sync_folder(self._target.parent)
-        self._journal.finish(self._key)
+    def _discard_unsealed(self) -> None:
+        """Leave nothing lying about that no run will go on with."""
+        if not self._sealed:
+            for part in self._parts:
+                part.discard()
 
-    def _finish(self, block: Block, position: int) -> Finished:
-        """Score a block, count it, and write out its rows; runs in several threads at once."""
-        started = perf_counter()
-        scored = self.scorer.score_block(block)
-        content = table_bytes(output_columns(self.scorer.manifest, scored), self._layout, header=False)
-        counts = count(self.scorer.manifest, scored, datetime.now(UTC), perf_counter() - started)
-        return Finished(block.first, position, scored.checked, content, counts)
+    def _score(self, rows: Rows, advance: Advance) -> None:
+        for finished in in_order(rows.pieces(), self.scoring.finish, skip=self.summary.rows):
+            self._take(finished)
+            if monotonic() - self._committed >= COMMIT_SECONDS:
+                self._commit(finished.position)
+            advance(finished.position, rows.size, self.summary.rows)
+        self._commit(rows.position, seal=True)
 
-    def _add(self, counts: Mapping[Window, WindowCounts]) -> None:
-        for window, found in counts.items():
+    def _earlier(self) -> Mark | None:
+        """Return how far an earlier run of the very same order came, and take it in; None when there was none."""
+        progress = self._journal.progress(self._order.key) if self._order.target != STREAM else None
+        if progress is None:
+            return None
+        mark = mark_of(progress)
+        changed = why_anew(mark, self._likeness, self._parts) if self._order.resumes else "the input is a stream"
+        if mark is None or changed:
+            # Before anything of it is written over: else it might be gone on with once the change is taken back.
+            self._journal.finish(self._order.key)
+            self._warn(
+                f"{self._order.target}: {changed} since {progress.rows_done:,} rows were scored into it, so all are "
+                "scored anew; those rows stay counted, too"
+            )
+            return None
+        self.summary.recall(progress.rows_done, mark.verdicts, mark.examples)
+        return mark
+
+    def _take(self, finished: Finished) -> None:
+        """Write a block, and let its counts wait."""
+        for outlet, content in zip(self._outlets, finished.contents, strict=True):
+            outlet.write(content)
+        self.summary.note(finished.checked, finished.first)
+        for window, found in finished.counts.items():
             self._waiting.setdefault(window, WindowCounts()).add(found)
 
-    def _commit(self, output: BinaryIO, position: int) -> Progress:
-        """Put the output so far on the disk, and then its counts and its place into the journal, in one transaction."""
-        output.flush()
-        os.fsync(output.fileno())
-        progress = Progress(self.summary.rows, position, output.tell(), self._state)
-        self._journal.checkpoint(self._key, progress, self._model, self._waiting)
-        self._waiting = {}
+    def _commit(self, position: int, *, seal: bool = False) -> None:
+        """Put all so far on the disk, and then its counts and its place into the journal, in one transaction."""
         self._committed = monotonic()
-        return progress
-
-    def _earlier(self) -> Progress | None:
-        """Return how far an earlier run of the very same scoring came; None when there was none."""
-        progress = self._journal.progress(self._key)
-        if progress is None or progress.state not in (self._state, self._whole):
-            return None
-        if progress.state == self._whole and not self.partial.is_file():
-            there = self._target.is_file() and self._target.stat().st_size == progress.output_bytes
+        if self._order.counts_at_end and not seal:
+            return
+        sizes = [outlet.seal() if seal else outlet.sync() for outlet in self._outlets]
+        if self._order.resumes:
+            progress = Mark.of(self._likeness, sizes, self.summary, sealed=seal).progress(self.summary.rows, position)
+            self._journal.checkpoint(self._order.key, progress, self._model, self._waiting)
         else:
-            there = self.partial.is_file() and self.partial.stat().st_size >= progress.output_bytes
-        return progress if there else None
-
-    def _note(self, checked: Checked, first: int) -> None:
-        self.summary.rows += len(checked)
-        for verdict, times in zip(VERDICTS, np.bincount(checked.verdicts, minlength=4).tolist(), strict=True):
-            self.summary.verdicts[verdict] += times
-        seen = {(breach.name, breach.rule, breach.verdict) for _, breach in self.summary.examples}
-        for breach in checked.breaches:
-            key = (breach.name, breach.rule, breach.verdict)
-            if key not in seen:
-                seen.add(key)
-                self.summary.examples.append((first + breach.row + 1, breach))
-
-    def _header(self) -> bytes:
-        """Return the output of a table without rows."""
-        from hakobu_runtime.rows.columns import block_of
-
-        wanted = self.scorer.wanted()
-        empty = block_of({name: [] for name in wanted.forms}, wanted)
-        return table_bytes(
-            output_columns(self.scorer.manifest, self.scorer.score_block(empty)), self._layout, header=True
-        )
+            self._journal.add(self._model, self._waiting)
+        self._waiting = {}
+        self._sealed = seal
 
 
 @contextmanager
-def _writable(target: Path) -> Iterator[None]:
+def _open(order: Order, scoring: Scoring) -> Iterator[Rows]:
+    if order.source == STREAM:
+        if sys.stdin is None:
+            raise InputError("stdin is closed: name a file to score")
+        rows = open_stream(sys.stdin.buffer, "stdin", scoring.wanted, layout=order.layout)
+    else:
+        rows = open_rows(order.source, scoring.wanted, layout=order.layout)
+    with rows:
+        yield rows
+
+
+@contextmanager
+def _writable(order: Order) -> Iterator[None]:
     """Turn what the system says about the output into words."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # nobody reads stdout any more: no error, for `head`
     except OSError as error:
+        again = ": it goes on where it stopped" if order.resumes else ""
+        where = "stdout" if order.target == STREAM else order.target
         raise InputError(
-            f"{target}: cannot be written: {error.strerror}; mend that and run the same command again: "
-            "it goes on where it stopped"
+            f"{where}: cannot be written: {error.strerror}; mend that and run the same command again{again}"
         ) from error
-
-
-@contextmanager
-def _alone(partial: Path) -> Iterator[None]:
-    """Let no other process write or count what this one does."""
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(partial))
-        except StateError as error:
-            raise InputError(str(error)) from error
-        yield
-
-
-def _output_layout(source: Path, target: Path) -> Layout:
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder; name the file to write, like {target / 'scored.csv'}")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: the folder {target.parent} is not there; make it first")
-    if source.exists() and target.exists() and source.samefile(target):
-        raise InputError(f"{target}: is the input itself; name another file to write")
-    kinds = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-    if target.suffix.lower() not in kinds:
-        raise InputError(f"{target}: an output must end in .csv or .jsonl")
-    return Layout(format=kinds[target.suffix.lower()])
-
-
-def _fingerprint(bundle: Bundle, source: Path, layout: Layout) -> str:
-    """Return what must be the same for a broken run to be gone on with."""
-    try:
-        found = source.stat()
-    except OSError:
-        return ""  # the reader says what is wrong with it
-    parts = [str(source.absolute()), found.st_size, found.st_mtime_ns, bundle.digest, repr(layout)]
-    return json.dumps(parts)

@@ -12,7 +12,7 @@ from hakobu_runtime.bundle import Bundle, open_bundle
 from hakobu_runtime.database import Database
 from hakobu_runtime.device.state import State, read_keyring
 from hakobu_runtime.disk import write_whole
-from hakobu_runtime.errors import BundleError, StateError
+from hakobu_runtime.errors import BundleError, StateError, TooNewError
 from hakobu_runtime.scorer.scorer import Scorer
 
 _TABLES = (
@@ -49,6 +49,14 @@ def active_slots(state: State) -> tuple[Slot, ...]:
     with _slots(state) as slots:
         query = "SELECT model, version, digest, installed FROM slots WHERE place = 'active' ORDER BY model"
         return tuple(Slot(*row) for row in slots.execute(query))
+
+
+def examine(path: Path, *, patience: float) -> None:
+    """Read the whole file of the slots at `path`; raise StateError when it cannot be used."""
+    with closing(Database.open(path, [_TABLES], patience=patience, anew=_ANEW)) as database:
+        database.examine()
+        for table in ("device", "slots"):
+            database.read(f"SELECT * FROM {table} LIMIT 1")  # noqa: S608 - the names stand one line above
 
 
 def installed_digests(state: State) -> frozenset[str]:
@@ -88,7 +96,11 @@ def install(state: State, path: Path, now: datetime) -> Bundle:
 
 def _activate(slots: sqlite3.Connection, slot: Slot) -> None:
     """Make `slot` the active one; the one it replaces becomes the former one."""
-    if slots.execute("SELECT 1 FROM slots WHERE place = 'active' AND digest = ?", (slot.digest,)).fetchone():
+    query = "SELECT installed FROM slots WHERE place = 'active' AND digest = ?"
+    known = slots.execute(query, (slot.digest,)).fetchone()
+    if known:
+        if known[0] > slot.installed:  # the clock was ahead then
+            slots.execute("UPDATE slots SET installed = ? WHERE digest = ?", (slot.installed, slot.digest))
         return
     slots.execute("DELETE FROM slots WHERE model = ? AND place = 'former'", (slot.model,))
     slots.execute("UPDATE slots SET place = 'former' WHERE model = ? AND place = 'active'", (slot.model,))
@@ -111,6 +123,8 @@ def open_active(state: State, model: str | None = None) -> Bundle:
         raise StateError(f"{path}: the installed bundle is gone; {again}")
     try:
         bundle = open_bundle(path, read_keyring(state))
+    except TooNewError:
+        raise
     except BundleError as error:
         raise BundleError(f"{error}; it was sound when it was installed: check the disk, and {again}") from error
     if bundle.digest != slot.digest:

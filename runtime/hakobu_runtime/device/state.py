@@ -51,11 +51,17 @@ def open_state(folder: Path | None = None) -> State:
     return State(root)
 
 
-def default_folder() -> Path:
-    """Return the state folder of this user on this platform."""
+def default_folder(name: str = "hakobu") -> Path:
+    """Return the state folder of this user on this platform, under the name of the program."""
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("hakobu", appauthor=False))
+    try:
+        found = Path(platformdirs.user_data_dir(name, appauthor=False))
+    except RuntimeError:  # as newer versions say that ~ stands for nothing
+        found = Path()
+    if not found.is_absolute():
+        raise StateError("this user has no home folder; name a folder for keys, bundles and counts with --state DIR")
+    return found
 
 
 def read_keyring(state: State) -> Keyring:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from hakobu_runtime.bundle import open_bundle
-from hakobu_runtime.device.load import Buffer
+from hakobu_runtime.device.buffer import Buffer
 from hakobu_runtime.device.output import class_text
 from hakobu_runtime.device.slots import open_active
 from hakobu_runtime.device.state import open_state, read_keyring

@@ -10,12 +10,13 @@ from hakobu_runtime.device.arrivals import Arrivals, Stamp
 from hakobu_runtime.device.claim import Claim, Places, take, unfinished
 from hakobu_runtime.device.counting import open_journal
 from hakobu_runtime.device.lock import locked
-from hakobu_runtime.device.run import Summary, score_file
+from hakobu_runtime.device.order import Order
+from hakobu_runtime.device.run import score_file
 from hakobu_runtime.device.slots import open_active
 from hakobu_runtime.device.state import State, open_state
 from hakobu_runtime.device.stop import Stop, StopAsked
+from hakobu_runtime.device.summary import Summary, verdicts_in_words
 from hakobu_runtime.errors import HakobuError, InputError, StateError
-from hakobu_runtime.rows.source import Layout
 
 Warn = Callable[[str], None]
 """Hears one line about what a person should know."""
@@ -54,9 +55,8 @@ class Handled:
             counts = "was scored before"
         else:
             summary = self.summary
-            verdicts = [f"{many:,} {word}" for word, many in summary.verdicts.items() if many or word == "ok"]
             resumed = f" ({summary.resumed_at:,} of them by an earlier run)" if summary.resumed_at else ""
-            counts = f"{summary.rows:,} rows in {summary.seconds:.1f} s{resumed}: {', '.join(verdicts)}"
+            counts = f"{summary.rows:,} rows in {summary.seconds:.1f} s{resumed}: {verdicts_in_words(summary.verdicts)}"
         return _one_line(f"{self.name}: {counts}; written to {self.output}")
 
 
@@ -160,7 +160,7 @@ def _score(watch: Watch, claim: Claim, stop: Stop) -> Summary:
         stop.check()
 
     with open_journal(watch.state) as journal:
-        summary = score_file(bundle, journal, claim.source, claim.draft, layout=Layout(), advance=advance)
+        summary = score_file(bundle, journal, Order(claim.source, claim.draft), advance=advance)
     if Stamp.of(claim.source) != before:
         raise InputError(
             f"{claim.source}: was still being written while it was scored, so rows may be lacking; let the other "

@@ -29,6 +29,8 @@ class Wanted:
     """Those whose absence is an error; the others are left out of the blocks when the table lacks them."""
     missing_values: frozenset[str] = frozenset()
     """Texts that mean "missing" beside the empty one, in columns of both forms."""
+    carried: frozenset[str] = frozenset()
+    """Columns whose cells are wanted as the texts that they are, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,5 @@ class Block:
     """For a number column, the cells that hold no number: row within the block -> the text (long ones shortened)."""
     broken: Mapping[int, str] = field(default_factory=dict)
     """Rows that cannot be read at all, within the block, with the reason in words; their cells are missing."""
+    carried: Mapping[str, Texts] = field(default_factory=dict)
+    """The carried columns, as they stand in the table."""

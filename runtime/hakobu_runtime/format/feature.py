@@ -16,6 +16,8 @@ class Kind(StrEnum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
     CATEGORY = "category"
+    TEXT = "text"
+    """Free text, like a note: its words are the model's business, its length is what is watched."""
 
 
 class Policy(StrEnum):
@@ -122,14 +124,19 @@ class Input(Value, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.name or not self.column:
             raise FormatError("a feature needs a name and a column")
-        if self.kind is Kind.CATEGORY and self.part is not None:
-            raise FormatError(f"feature {self.name}: a part of a date is a number, not a category")
+        if self.reads_text and self.part is not None:
+            raise FormatError(f"feature {self.name}: a part of a date is a number, not a {self.kind}")
         if self.format is not None and self.part is None:
             raise FormatError(f"feature {self.name}: a date format needs the part of the date to take")
 
     @property
+    def reads_text(self) -> bool:
+        """Whether the model reads this input as text, in the strings matrix."""
+        return self.kind in (Kind.CATEGORY, Kind.TEXT)
+
+    @property
     def is_category(self) -> bool:
-        """Whether the model reads this input as text."""
+        """Whether this input is one of a few texts, each of which is known."""
         return self.kind is Kind.CATEGORY
 
 
@@ -140,6 +147,7 @@ class Feature(Input, frozen=True, kw_only=True):
     missing: Missing
     baseline: Baseline
     range: Range | None = None
+    """Of a number its values, of free text its length in characters."""
     categories: Categories | None = None
     unit: str = ""
     description: str = ""
@@ -150,22 +158,27 @@ class Feature(Input, frozen=True, kw_only=True):
         if self.is_category != (self.categories is not None) or self.is_category != binned:
             raise FormatError(f"feature {self.name}: categories and category bins go with a category, and only so")
         if self.is_category == (self.range is not None):
-            raise FormatError(f"feature {self.name}: a range goes with every number, and with no category")
-        if self.is_category and self.policy is Policy.CLIP:
-            raise FormatError(f"feature {self.name}: a category cannot be clipped; use reject, warn or missing")
+            raise FormatError(f"feature {self.name}: a range goes with every number or free text, and with no category")
+        if self.reads_text and self.policy is Policy.CLIP:
+            raise FormatError(f"feature {self.name}: a {self.kind} cannot be clipped; use reject, warn or missing")
         if self.policy is Policy.MISSING and self.missing is Missing.REFUSED:
             raise FormatError(f"feature {self.name}: policy 'missing' needs a model that can score a missing value")
 
     @property
+    def counted(self) -> str:
+        """What the counts are of, in words: the feature, or the length of a free text."""
+        return f"length of {self.name}" if self.kind is Kind.TEXT else self.name
+
+    @property
     def number_bins(self) -> NumberBins:
-        """The bins of a feature that the model reads as a number."""
+        """The bins of a number, or of the length of a free text."""
         if not isinstance(self.baseline.bins, NumberBins):
             raise FormatError(f"feature {self.name} is a category: it has no number bins")
         return self.baseline.bins
 
     @property
     def category_bins(self) -> CategoryBins:
-        """The bins of a feature that the model reads as text."""
+        """The bins of a category."""
         if not isinstance(self.baseline.bins, CategoryBins):
-            raise FormatError(f"feature {self.name} is a number: it has no category bins")
+            raise FormatError(f"feature {self.name} is a {self.kind}: it has no category bins")
         return self.baseline.bins

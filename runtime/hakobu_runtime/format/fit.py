@@ -22,7 +22,7 @@ def check_fit(summary: ModelSummary, manifest: Manifest) -> None:
     if tensors.numbers is not None:
         _check_input(found[tensors.numbers], (manifest.dtype.value,), len(manifest.number_features))
     if tensors.strings is not None:
-        _check_input(found[tensors.strings], ("string",), len(manifest.category_features))
+        _check_input(found[tensors.strings], ("string",), len(manifest.string_features))
     _check_outputs(summary, manifest)
 
 

@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from hakobu_runtime.errors import BundleError, FormatError
+from hakobu_runtime.errors import BundleError, FormatError, TooNewError
 from hakobu_runtime.format.codec import Value, decode
-from hakobu_runtime.format.feature import Baseline, Feature, Kind
+from hakobu_runtime.format.feature import Baseline, Feature
 from hakobu_runtime.format.histogram import CategoryBins
 from hakobu_runtime.format.window import Span
 
@@ -41,13 +41,23 @@ class Tensors(Value, frozen=True):
     numbers: str | None
     """Input of shape (n, number features), in the manifest's dtype, NaN where missing."""
     strings: str | None
-    """Input of shape (n, category features), of text, "" where missing."""
+    """Input of shape (n, string features), of text, "" where missing."""
     label: str | None = None
     """Output of shape (n,): the class, as int64 or text."""
     probabilities: str | None = None
-    """Output of shape (n, classes), float32."""
+    """Output of shape (n, classes), float32; float64 is taken as float32."""
     value: str | None = None
-    """Output of shape (n,) or (n, 1): the regression's value."""
+    """Output of shape (n,) or (n, 1): the regression's value, float32 or float64."""
+    lowercase: tuple[int, ...] = ()
+    """The columns of `strings`, from 0, that are put in lower case, as Unicode has it, before the model reads them."""
+    most_rows: int | None = None
+    """How many rows the model reads at once, where it makes much of each: a number for every word that it knows."""
+
+    def __post_init__(self) -> None:
+        if sorted(set(self.lowercase)) != list(self.lowercase) or min(self.lowercase, default=0) < 0:
+            raise FormatError(f"columns to put in lower case must be numbered upwards from 0, unlike {self.lowercase}")
+        if self.most_rows is not None and self.most_rows < 1:
+            raise FormatError(f"a model must read one row or more at once, not {self.most_rows}")
 
 
 class Classification(Value, frozen=True, tag="classification", tag_field="task"):
@@ -115,6 +125,8 @@ class Provenance(Value, frozen=True):
     training_start: str | None = None
     """Time of the earliest and the latest training row, ISO 8601 in UTC, where the data names a time column."""
     training_end: str | None = None
+    proven: bool = True
+    """Whether the ONNX model was held against the trained one, row by row; one brought as ONNX cannot be."""
 
 
 class Manifest(Value, frozen=True):
@@ -144,12 +156,15 @@ class Manifest(Value, frozen=True):
         if not VERSION.fullmatch(self.version):
             raise FormatError(f"model version {self.version!r} must be written like 1.2.3 or 1.2.3-rc.1")
         names = [feature.name for feature in self.features]
-        if not names or len(set(names)) != len(names):
+        counted = {feature.counted for feature in self.features}
+        if not names or len(set(names)) != len(names) or len(counted) != len(names):
             raise FormatError("a manifest needs one or more features with distinct names")
         if (self.tensors.numbers is None) != (not self.number_features):
             raise FormatError("the tensor 'numbers' goes with number features, and only so")
-        if (self.tensors.strings is None) != (not self.category_features):
-            raise FormatError("the tensor 'strings' goes with category features, and only so")
+        if (self.tensors.strings is None) != (not self.string_features):
+            raise FormatError("the tensor 'strings' goes with categories and free texts, and only so")
+        if max(self.tensors.lowercase, default=-1) >= len(self.string_features):
+            raise FormatError(f"the tensor 'strings' has no column {max(self.tensors.lowercase)} to put in lower case")
         if isinstance(self.outputs, Regression) == (self.tensors.value is None):
             raise FormatError("the tensor 'value' goes with a regression, and only so")
         if isinstance(self.outputs, Classification) == (self.tensors.label is None):
@@ -158,12 +173,12 @@ class Manifest(Value, frozen=True):
     @property
     def number_features(self) -> tuple[Feature, ...]:
         """The features that fill the numbers matrix, in its order."""
-        return tuple(feature for feature in self.features if feature.kind is not Kind.CATEGORY)
+        return tuple(feature for feature in self.features if not feature.reads_text)
 
     @property
-    def category_features(self) -> tuple[Feature, ...]:
+    def string_features(self) -> tuple[Feature, ...]:
         """The features that fill the strings matrix, in its order."""
-        return tuple(feature for feature in self.features if feature.kind is Kind.CATEGORY)
+        return tuple(feature for feature in self.features if feature.reads_text)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -185,7 +200,7 @@ def read_manifest(content: bytes, runtime: str) -> Manifest:
             "build the bundle again, or install a runtime that fits it"
         )
     if release(header.min_runtime) > release(runtime):
-        raise BundleError(
+        raise TooNewError(
             f"the bundle needs hakobu-runtime {header.min_runtime} or newer; this is {runtime}: update it"
         )
     return decode(content, Manifest, "manifest.json")

@@ -39,7 +39,7 @@ _NEURAL = _names("""
     Softmax Softplus Softsign ThresholdedRelu
 """)
 
-_TEXT = frozenset({"StringConcat", "StringNormalizer", "TfIdfVectorizer"})
+_TEXT = frozenset({"RegexFullMatch", "StringConcat", "StringNormalizer", "TfIdfVectorizer"})
 
 _LEARNED = _names("""
     ArrayFeatureExtractor Binarizer CategoryMapper FeatureVectorizer Imputer LabelEncoder LinearClassifier

@@ -162,12 +162,12 @@ class Journal:
 
         return self._surely(act)
 
-    def finish(self, run: str) -> None:
-        """Forget the progress of `run`; its counts stay."""
+    def finish(self, *runs: str) -> None:
+        """Forget the progress of all these runs, or of none if it raises; their counts stay."""
 
         def act(database: Database, fresh: bool) -> None:
             with self._writing(database) as windows:
-                windows.connection.execute("DELETE FROM runs WHERE key = ?", (run,))
+                windows.connection.executemany("DELETE FROM runs WHERE key = ?", ((run,) for run in runs))
 
         self._surely(act)
 

@@ -26,6 +26,8 @@ class Rule(StrEnum):
     BELOW = "below range"
     ABOVE = "above range"
     UNKNOWN = "unknown category"
+    TOO_SHORT = "too short"
+    TOO_LONG = "too long"
     MISSING = "missing"
     NOT_A_NUMBER = "not a number"
     NOT_FINITE = "not finite"

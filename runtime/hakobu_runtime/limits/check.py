@@ -10,8 +10,11 @@ from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.feature import Feature, Missing, Policy, Range
 from hakobu_runtime.format.manifest import Manifest
 from hakobu_runtime.limits.breach import Breach, Rule, Verdict
-from hakobu_runtime.limits.derive import Derived, derive_number
-from hakobu_runtime.limits.reason import invalid_reason, missing_reason, range_reason, unknown_reason
+from hakobu_runtime.limits.derive import Derived, derive_number, lengths_of
+from hakobu_runtime.limits.reason import invalid_reason, length_reason, missing_reason, range_reason, unknown_reason
+
+LONGEST_TEXT = 1_000_000
+"""Characters of a free text that is scored: more are a mistake, and would take the memory that other rows need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Checked:
     numbers: NDArray[np.floating]
     """Shape (n, number features), C order, in the manifest's dtype, after every policy: what the model reads."""
     strings: NDArray[np.object_]
-    """Shape (n, category features), after every policy."""
+    """Shape (n, string features), after every policy; the model itself puts in lower case what it wants so."""
     verdicts: NDArray[np.uint8]
     """Shape (n,), of Verdict."""
     breaches: tuple[Breach, ...]
@@ -29,7 +32,7 @@ class Checked:
     seen_numbers: NDArray[np.floating]
     """Shape (number features, n), before any policy: what is counted."""
     seen_strings: NDArray[np.object_]
-    """Shape (category features, n), before any policy."""
+    """Shape (string features, n), before any policy."""
     invalid: Mapping[str, NDArray[np.int64]]
     """For a number feature, the rows whose cell held nothing of its kind."""
 
@@ -47,8 +50,8 @@ def check(block: Block, manifest: Manifest) -> Checked:
     draft = _Draft(block, manifest)
     for place, feature in enumerate(manifest.number_features):
         draft.number(place, feature)
-    for place, feature in enumerate(manifest.category_features):
-        draft.category(place, feature)
+    for place, feature in enumerate(manifest.string_features):
+        draft.string(place, feature)
     return draft.finish()
 
 
@@ -59,7 +62,7 @@ class _Draft:
         self._block = block
         self._dtype = manifest.dtype
         self._broken = np.fromiter(block.broken, dtype=np.int64, count=len(block.broken))
-        wide, texts = len(manifest.number_features), len(manifest.category_features)
+        wide, texts = len(manifest.number_features), len(manifest.string_features)
         self._seen_numbers = np.empty((wide, block.size), dtype=manifest.dtype.value)
         self._seen_strings = np.empty((texts, block.size), dtype=object)
         self._breaches: list[Breach] = [
@@ -120,17 +123,20 @@ class _Draft:
         for row, value in zip(rows.tolist(), values[rows].tolist(), strict=True):
             reason = reasons.get(value)
             if reason is None:
-                reason = reasons[value] = range_reason(feature, value, rule, verdict)
+                reason = reasons[value] = range_reason(feature, value, rule, verdict, self._dtype)
             self._add(Breach(row, feature.name, rule, repr(value), feature.policy, verdict, reason))
 
-    def category(self, place: int, feature: Feature) -> None:
-        """Check one category feature."""
+    def string(self, place: int, feature: Feature) -> None:
+        """Check one category or free text."""
         values = self._seen_strings[place]
         values[:] = self._block.texts[feature.column]
-        known = {*(feature.categories.values if feature.categories else ()), ""}
-        unknown = [row for row, text in enumerate(values) if text not in known]
-        if unknown:
-            self._unknown(place, feature, np.array(unknown, dtype=np.int64))
+        if feature.categories is not None:
+            known = {*feature.categories.values, ""}
+            unknown = [row for row, text in enumerate(values) if text not in known]
+            if unknown:
+                self._unknown(place, feature, np.array(unknown, dtype=np.int64))
+        if feature.range is not None:
+            self._lengths(place, feature, feature.range)
         if feature.missing is not Missing.EXPECTED:
             gaps = values == ""
             gaps[self._broken] = False
@@ -145,6 +151,21 @@ class _Draft:
             self._add(Breach(row, feature.name, Rule.UNKNOWN, text[:60], feature.policy, verdict, reason))
         if feature.policy is Policy.MISSING:
             self._blanks.append((rows, place))
+
+    def _lengths(self, place: int, feature: Feature, limits: Range) -> None:
+        lengths = lengths_of(self._seen_strings[place])
+        for rule, rows in (
+            (Rule.TOO_SHORT, np.flatnonzero(lengths < limits.low)),
+            (Rule.TOO_LONG, np.flatnonzero(lengths > min(limits.high, LONGEST_TEXT))),
+        ):
+            for row in rows.tolist():
+                text = self._seen_strings[place, row]
+                endless = len(text) > LONGEST_TEXT and feature.policy is not Policy.MISSING
+                verdict = Verdict.REJECTED if endless or feature.policy is Policy.REJECT else Verdict.WARNED
+                reason = length_reason(feature, text, rule, verdict)
+                self._add(Breach(row, feature.name, rule, text[:60], feature.policy, verdict, reason))
+            if feature.policy is Policy.MISSING and len(rows):
+                self._blanks.append((rows, place))
 
     def _missing(self, feature: Feature, rows: NDArray[np.int64]) -> None:
         lost = feature.policy is Policy.REJECT or feature.missing is Missing.REFUSED

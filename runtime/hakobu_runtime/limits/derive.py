@@ -37,7 +37,7 @@ def wanted(
 
 
 def derive_number(wish: Input, block: Block, dtype: Dtype) -> Derived:
-    """Return the numbers that `wish`, any input but a category, takes from `block`, in `dtype`."""
+    """Return the numbers that `wish`, any input but a text, takes from `block`, in `dtype`."""
     if wish.column in block.numbers:
         values, invalid = block.numbers[wish.column], _wrong(block, wish.column)
     elif wish.part is not None:
@@ -88,6 +88,11 @@ def _read_part(wish: Input, text: str) -> float | None:
 
 def _read_truth(text: str) -> float | None:
     return _TRUTH.get(text.strip().lower())
+
+
+def lengths_of(texts: Texts) -> NDArray[np.float32]:
+    """Return how many characters each of `texts` has, shape (n,), NaN for the empty one, which means missing."""
+    return np.fromiter((len(text) or np.nan for text in texts), dtype=np.float32, count=len(texts))
 
 
 def number_text(value: float) -> str:

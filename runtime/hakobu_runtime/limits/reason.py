@@ -3,6 +3,7 @@
 import numpy as np
 
 from hakobu_runtime.format.feature import Feature, Kind, Policy, Range
+from hakobu_runtime.format.manifest import Dtype
 from hakobu_runtime.limits.breach import Rule, Verdict, quote
 
 _INVALID = {
@@ -13,15 +14,29 @@ _INVALID = {
 }
 
 
-def range_reason(feature: Feature, value: float, rule: Rule, verdict: Verdict) -> str:
-    """Say that `value` lies outside the feature's range."""
+def range_reason(feature: Feature, value: float, rule: Rule, verdict: Verdict, dtype: Dtype) -> str:
+    """Say that `value`, which the model reads as `dtype`, lies outside the feature's range."""
     limits = feature.range or Range(value, value)
     limit, word, end = (limits.low, "below", "lowest") if rule is Rule.BELOW else (limits.high, "above", "highest")
     source = "seen in training" if limits.learned else "allowed"
-    shown = _number(feature, limit)
+    shown = _number(feature, limit, dtype)
     done = f", scored as {shown}" if verdict is Verdict.CLIPPED else _done(feature, verdict)
-    left = _left(feature, _number(feature, value))
+    left = _left(feature, _number(feature, value, dtype))
     return f"{left} is {word} {shown}, the {end} {source} (policy: {feature.policy}{done})"
+
+
+def length_reason(feature: Feature, text: str, rule: Rule, verdict: Verdict) -> str:
+    """Say that a free text is shorter or longer than the feature's range of lengths."""
+    limits = feature.range or Range(len(text), len(text))
+    limit, word, end = (
+        (limits.low, "below", "shortest") if rule is Rule.TOO_SHORT else (limits.high, "above", "longest")
+    )
+    start = f"{feature.name} = {quote(text)} has {len(text):,} characters"
+    if verdict is Verdict.REJECTED and feature.policy is not Policy.REJECT:
+        return f"{start}, more than are ever scored"
+    source = "seen in training" if limits.learned else "allowed"
+    done = f"policy: {feature.policy}{_done(feature, verdict)}"
+    return f"{start}, {word} {limit:,.0f}, the {end} {source} ({done})"
 
 
 def unknown_reason(feature: Feature, value: str, verdict: Verdict) -> str:
@@ -71,9 +86,11 @@ def _done(feature: Feature, verdict: Verdict) -> str:
     return ", scored as missing" if as_missing else ""
 
 
-def _number(feature: Feature, value: float) -> str:
+def _number(feature: Feature, value: float, dtype: Dtype) -> str:
     if feature.kind is Kind.INTEGER and float(value).is_integer():
         return str(int(value))
+    if dtype is Dtype.FLOAT64:
+        return repr(float(value))
     short = np.float32(value)
     # A float32 file says 64.94 with 64.94000244140625; both read back as the same float32, and people know the first.
     return str(short) if float(short) == value else repr(float(value))

@@ -36,6 +36,10 @@ def gaps_of(missing_values: frozenset[str]) -> Gaps:
     return Gaps(missing_values, frozenset(text.strip() for text in missing_values), numbers)
 
 
+NO_GAPS = gaps_of(frozenset())
+"""Where only an empty cell is missing."""
+
+
 def parse_number(text: str) -> float | None:
     """Return the number that `text` holds, NaN for an empty one or `nan`, None when it holds none.
 

@@ -1,6 +1,7 @@
 """Columns of cells in memory as a block: for scoring in process, and for readers that deliver Python values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Block, Form, Numbers, Texts, Wanted
-from hakobu_runtime.rows.cells import Gaps, gaps_of, moment_text, number_of, plain_text, shown, text_of
+from hakobu_runtime.rows.cells import NO_GAPS, Gaps, gaps_of, moment_text, number_of, plain_text, shown, text_of
 from hakobu_runtime.rows.names import check_names
 
 Cells = Sequence[object] | NDArray[np.generic]
@@ -22,35 +23,43 @@ def block_of(columns: Mapping[str, Cells], wanted: Wanted) -> Block:
     """
     if any(name not in columns for name in wanted.required):
         check_names("the rows given", [str(name) for name in columns], wanted)
-    there = {name: _cells(name, columns[name]) for name in wanted.forms if name in columns}
+    there = {name: _cells(name, columns[name]) for name in (*wanted.forms, *wanted.carried) if name in columns}
     gaps = gaps_of(wanted.missing_values)
     return build_block(
         0,
         _size(there, columns),
-        {name: wanted.forms[name] for name in there},
+        wanted_there(wanted, there),
         lambda name: number_column(there[name], gaps),
-        lambda name: text_column(there[name], gaps),
+        lambda name, gaps: text_column(there[name], gaps),
     )
 
 
 def build_block(
     first: int,
     size: int,
-    forms: Mapping[str, Form],
+    wanted: Wanted,
     numbers: Callable[[str], tuple[Numbers, Mapping[int, str]]],
-    texts: Callable[[str], Texts],
+    texts: Callable[[str, Gaps], Texts],
     broken: Mapping[int, str] = MappingProxyType({}),
 ) -> Block:
-    """Return a block of the columns that `forms` names, each as `numbers` or `texts` delivers it."""
+    """Return a block of the columns that `wanted` names, each as `numbers` or `texts` delivers it."""
+    forms, gaps = wanted.forms, gaps_of(wanted.missing_values)
     found = {name: numbers(name) for name, form in forms.items() if form is Form.NUMBER}
     return Block(
         first,
         size,
         {name: values for name, (values, _) in found.items()},
-        {name: texts(name) for name, form in forms.items() if form is Form.TEXT},
+        {name: texts(name, gaps) for name, form in forms.items() if form is Form.TEXT},
         {name: wrong for name, (_, wrong) in found.items() if wrong},
         broken,
+        {name: texts(name, NO_GAPS) for name in wanted.carried},
     )
+
+
+def wanted_there(wanted: Wanted, columns: Container[str]) -> Wanted:
+    """Return what of `wanted` stands in a table of these columns."""
+    forms = {name: form for name, form in wanted.forms.items() if name in columns}
+    return replace(wanted, forms=forms, carried=frozenset(name for name in wanted.carried if name in columns))
 
 
 def _cells(name: str, column: object) -> Cells:

@@ -12,7 +12,7 @@ from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Block, Wanted
 from hakobu_runtime.rows.arrow import ArrowError, arrow_errors, numbers_of_texts, texts_of
 from hakobu_runtime.rows.cells import gaps_of
-from hakobu_runtime.rows.columns import build_block, number_column, text_column
+from hakobu_runtime.rows.columns import build_block, number_column, text_column, wanted_there
 from hakobu_runtime.rows.encoding import UnreadableError, Utf8Stream
 from hakobu_runtime.rows.names import check_names
 from hakobu_runtime.rows.piece import Piece, broken_piece
@@ -32,8 +32,8 @@ class DelimitedReader:
         self.columns = self._header()
         check_names(where, self.columns, wanted, delimiter)
         self._gaps = gaps_of(wanted.missing_values)
-        self._forms = {name: form for name, form in wanted.forms.items() if name in self.columns}
-        self._places = {name: self.columns.index(name) for name in self._forms}
+        self._wanted = wanted_there(wanted, self.columns)
+        self._places = {name: self.columns.index(name) for name in (*self._wanted.forms, *sorted(self._wanted.carried))}
         self._schema = self._types()
         self._block_bytes = self._records.bytes_for(block_rows)
 
@@ -110,9 +110,9 @@ class DelimitedReader:
         return build_block(
             first,
             batch.num_rows,
-            self._forms,
+            self._wanted,
             lambda name: numbers_of_texts(batch.column(self._places[name]), self._gaps),
-            lambda name: texts_of(batch.column(self._places[name]), self._gaps),
+            lambda name, gaps: texts_of(batch.column(self._places[name]), gaps),
         )
 
     def _read_carefully(self, content: bytes, first: int) -> Block:
@@ -128,9 +128,9 @@ class DelimitedReader:
         return build_block(
             first,
             len(rows),
-            self._forms,
+            self._wanted,
             lambda name: number_column(cells(name), self._gaps),
-            lambda name: text_column(cells(name), self._gaps),
+            lambda name, gaps: text_column(cells(name), gaps),
             broken,
         )
 

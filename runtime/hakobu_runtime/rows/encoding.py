@@ -1,7 +1,7 @@
 """A file as UTF-8, whatever its encoding; and what a file is that is no text at all."""
 
 import codecs
-from typing import BinaryIO
+from typing import Protocol
 
 from hakobu_runtime.errors import InputError
 
@@ -16,7 +16,7 @@ _FOREIGN = (
     (b"PK\x03\x04", "this is an Excel or zip file: open it and save the sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "this is an old Excel file: open it and save the sheet as CSV"),
     (b"PAR1\x15", "this is a Parquet file: give --format parquet, or name it .parquet"),
-    (b"\x1f\x8b", "this file is compressed with gzip: unpack it first"),
+    (b"\x1f\x8b", "this file is compressed with gzip: unpack it first, or give it a name that ends in .gz"),
     (b"\x28\xb5\x2f\xfd", "this file is compressed with zstd: unpack it first"),
     (b"%PDF", "this is a PDF: save the table as CSV"),
     (b"SQLite format 3\x00", "this is a SQLite database: export the table as CSV"),
@@ -28,16 +28,26 @@ class UnreadableError(Exception):
     """Why a stream cannot be read on, in words without the file and the row, which the reader adds."""
 
 
+class Readable(Protocol):
+    """What gives bytes; it may raise UnreadableError where they break off."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end."""
+
+
 class Utf8Stream:
     """The text of a binary file as UTF-8 bytes, without a byte order mark.
 
     Raises InputError when the file is no text, or `encoding` (None: UTF-8, or what a byte order mark says) is unknown.
     """
 
-    def __init__(self, file: BinaryIO, encoding: str | None, where: str) -> None:
+    def __init__(self, file: Readable, encoding: str | None, where: str) -> None:
         self._file = file
         self._where = where
-        self._head = self._read(64)
+        try:
+            self._head = self._read(64)
+        except UnreadableError as problem:
+            raise InputError(f"{where}: {problem}") from problem
         self._problem: UnreadableError | None = None
         foreign = next((words for magic, words in _FOREIGN if self._head.startswith(magic)), None)
         if foreign:

@@ -7,7 +7,7 @@ from functools import partial
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Block, Wanted
 from hakobu_runtime.rows.cells import gaps_of
-from hakobu_runtime.rows.columns import build_block, number_column, text_column
+from hakobu_runtime.rows.columns import build_block, number_column, text_column, wanted_there
 from hakobu_runtime.rows.encoding import UnreadableError, Utf8Stream
 from hakobu_runtime.rows.names import check_names
 from hakobu_runtime.rows.piece import Piece, broken_piece
@@ -31,7 +31,7 @@ class JsonlReader:
             raise self._refuse(problem, 0) from problem
         self.columns = self._names()
         check_names(where, self.columns, wanted)
-        self._forms = {name: form for name, form in wanted.forms.items() if name in self.columns}
+        self._wanted = wanted_there(wanted, self.columns)
 
     @property
     def position(self) -> int:
@@ -74,9 +74,9 @@ class JsonlReader:
         return build_block(
             first,
             len(rows),
-            self._forms,
+            self._wanted,
             lambda name: number_column([row.get(name) for row in rows], self._gaps),
-            lambda name: text_column([row.get(name) for row in rows], self._gaps),
+            lambda name, gaps: text_column([row.get(name) for row in rows], gaps),
             broken,
         )
 

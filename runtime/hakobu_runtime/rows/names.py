@@ -1,7 +1,6 @@
 """The names of columns: those that are asked for must be there, once."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Wanted
@@ -17,7 +16,7 @@ def check_names(where: str, columns: Sequence[str], wanted: Wanted, delimiter: s
     lacking = sorted(wanted.required.difference(columns))
     if lacking:
         raise InputError(_lacking(where, columns, lacking) + _delimiter_hint(columns, delimiter))
-    for name in wanted.forms:
+    for name in (*wanted.forms, *wanted.carried):
         if columns.count(name) > 1:
             raise InputError(
                 f"{where}: column {name!r} stands {columns.count(name)} times in the header; "
@@ -52,6 +51,8 @@ def _delimiter_hint(columns: Sequence[str], delimiter: str | None) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
     """Return up to three of `names` that look like `name`, the likest first, whatever their case and spaces."""
+    from difflib import get_close_matches  # here, since most names are right
+
     plain: dict[str, str] = {}
     for other in names:
         plain.setdefault(str(other).strip().casefold(), str(other))

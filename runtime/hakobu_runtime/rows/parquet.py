@@ -12,8 +12,8 @@ from arro3.io import read_parquet
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Block, Numbers, Texts, Wanted
 from hakobu_runtime.rows.arrow import ArrowError, arrow_errors, numbers_of_numbers, numbers_of_texts, texts_of
-from hakobu_runtime.rows.cells import float_text, gaps_of, iso_text, shown
-from hakobu_runtime.rows.columns import build_block
+from hakobu_runtime.rows.cells import Gaps, float_text, gaps_of, iso_text, shown
+from hakobu_runtime.rows.columns import build_block, wanted_there
 from hakobu_runtime.rows.footer import FooterError, count_rows
 from hakobu_runtime.rows.names import check_names
 from hakobu_runtime.rows.piece import Piece
@@ -40,8 +40,8 @@ class ParquetReader:
         self.columns = tuple(field.name for field in fields)
         check_names(where, self.columns, wanted)
         self._gaps = gaps_of(wanted.missing_values)
-        self._forms = {name: form for name, form in wanted.forms.items() if name in self.columns}
-        self._places = {name: self.columns.index(name) for name in self._forms}
+        self._wanted = wanted_there(wanted, self.columns)
+        self._places = {name: self.columns.index(name) for name in (*self._wanted.forms, *sorted(self._wanted.carried))}
         for name, place in self._places.items():
             self._check_type(name, fields[place].type)
 
@@ -70,9 +70,9 @@ class ParquetReader:
         return build_block(
             first,
             batch.num_rows,
-            self._forms,
+            self._wanted,
             lambda name: self._cells(name, batch, first, self._numbers),
-            lambda name: self._cells(name, batch, first, self._texts),
+            lambda name, gaps: self._cells(name, batch, first, partial(_texts, gaps=gaps)),
         )
 
     def _cells(self, name: str, batch: RecordBatch, first: int, taken: Callable[[Array], T]) -> T:
@@ -90,17 +90,9 @@ class ParquetReader:
             return numbers_of_numbers(array, self._gaps), {}
         if _is_text(kind):
             return numbers_of_texts(_as_texts(array), self._gaps)
-        cells = self._texts(array)
+        cells = _texts(array, self._gaps)
         wrong = {row: shown(text) for row, text in enumerate(cells) if text}
         return np.full(len(array), np.nan), wrong
-
-    def _texts(self, array: Array) -> Texts:
-        kind = _value_type(array)
-        if DataType.is_floating(kind):
-            return texts_of(_as_texts(array), self._gaps, float_text)
-        if DataType.is_timestamp(kind):
-            return texts_of(_as_texts(array), self._gaps, iso_text)
-        return texts_of(_as_texts(array), self._gaps)
 
     def _check_type(self, name: str, kind: DataType) -> None:
         value = kind.value_type if DataType.is_dictionary(kind) else kind
@@ -111,6 +103,15 @@ class ParquetReader:
                 f"{self._where}: column {name!r} has the type {words}; numbers, texts, true/false, dates and times "
                 "can be read: write the column as one of them"
             )
+
+
+def _texts(array: Array, gaps: Gaps) -> Texts:
+    kind = _value_type(array)
+    if DataType.is_floating(kind):
+        return texts_of(_as_texts(array), gaps, float_text)
+    if DataType.is_timestamp(kind):
+        return texts_of(_as_texts(array), gaps, iso_text)
+    return texts_of(_as_texts(array), gaps)
 
 
 def _value_type(array: Array) -> DataType:

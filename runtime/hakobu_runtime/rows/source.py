@@ -1,16 +1,19 @@
 """Opening a file of rows: its format, what can be wrong with the path, and the stream of blocks."""
 
+import shutil
 import stat
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from hakobu_runtime.errors import InputError, UsageError
 from hakobu_runtime.format.block import Block, Wanted
-from hakobu_runtime.rows.encoding import Utf8Stream
+from hakobu_runtime.rows.encoding import Readable, Utf8Stream
+from hakobu_runtime.rows.gunzip import Gunzip
 from hakobu_runtime.rows.names import nearest
 from hakobu_runtime.rows.piece import Piece
 
@@ -23,6 +26,9 @@ _FORMATS: Mapping[str, str] = {
     ".parquet": "parquet",
 }
 _KNOWN = ("csv", "jsonl", "parquet")
+_PACKED = ".gz"
+_COPIED = 1 << 20
+"""How many bytes are copied at once."""
 BLOCK_ROWS = 12_000
 """About how many rows a block holds: enough to keep numpy busy, few enough to stay in a processor's cache."""
 
@@ -62,13 +68,17 @@ class Reader(Protocol):
 class Rows:
     """The rows of a file, a block at a time, in their order; a context manager that closes the file."""
 
-    def __init__(self, reader: Reader, size: int | None, opened: ExitStack) -> None:
+    def __init__(self, reader: Reader, size: Callable[[], int | None], opened: ExitStack) -> None:
         self._reader = reader
         self._opened = opened
         self._skip = 0
         self._blocks: Iterator[Block] | None = None
-        self.size = size
-        """How many bytes the file has; None when it is a pipe."""
+        self._size = size
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes there are to read, as far as is known by now; None when that is nothing, as of a pipe."""
+        return self._size()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -127,8 +137,8 @@ def open_rows(path: Path, wanted: Wanted, *, layout: Layout | None = None, block
     format, or lacks a required column.
     """
     layout = layout or Layout()
-    where = str(path)
     kind = layout.format or _format(path)
+    delimiter = layout.delimiter or ("\t" if _ending(path) == ".tsv" else None)
     with ExitStack() as opened:
         try:
             file = opened.enter_context(path.open("rb"))
@@ -136,40 +146,86 @@ def open_rows(path: Path, wanted: Wanted, *, layout: Layout | None = None, block
         except OSError as error:
             raise InputError(_refusal(path, error)) from error
         size = found.st_size if stat.S_ISREG(found.st_mode) else None
-        reader: Reader
         if kind == "parquet":
             if size is None:
-                raise InputError(f"{where}: Parquet cannot be read from a pipe; give a file")
-            from hakobu_runtime.rows.parquet import ParquetReader
+                raise InputError(f"{path}: Parquet cannot be read from a pipe; give a file")
+            return Rows(_parquet(path, wanted, str(path), block_rows), lambda: size, opened.pop_all())
+        layout = replace(layout, format=kind, delimiter=delimiter)
+        if not _is_packed(path):
+            return Rows(_text(file, wanted, layout, str(path), block_rows), lambda: size, opened.pop_all())
+        unpacked = Gunzip(file, size)
+        return Rows(_text(unpacked, wanted, layout, str(path), block_rows), lambda: unpacked.size, opened.pop_all())
 
-            reader = ParquetReader(path, size, wanted, where, block_rows)
-        elif kind == "jsonl":
-            from hakobu_runtime.rows.jsonl import JsonlReader
 
-            reader = JsonlReader(Utf8Stream(file, layout.encoding, where), wanted, where, block_rows)
-        else:
-            from hakobu_runtime.rows.delimited import DelimitedReader
+def open_stream(
+    file: BinaryIO, where: str, wanted: Wanted, *, layout: Layout | None = None, block_rows: int = BLOCK_ROWS
+) -> Rows:
+    """Open the table that `file` delivers, which is CSV unless `layout` says otherwise; `where` names it in errors.
 
-            delimiter = layout.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
-            stream = Utf8Stream(file, layout.encoding, where)
-            reader = DelimitedReader(stream, wanted, delimiter, where, block_rows)
-        return Rows(reader, size, opened.pop_all())
+    Parquet, whose end has to be read first, is copied into a temporary file; of the others nothing is kept.
+    """
+    layout = layout or Layout()
+    if layout.format != "parquet":
+        return Rows(_text(file, wanted, layout, where, block_rows), lambda: None, ExitStack())
+    with ExitStack() as opened:
+        try:
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="hakobu-", ignore_cleanup_errors=True))
+            path = Path(folder) / "spooled.parquet"
+            with path.open("wb") as copy:
+                shutil.copyfileobj(file, copy, _COPIED)
+        except OSError as error:
+            raise InputError(
+                f"{where}: cannot be copied to a temporary file: {error.strerror}; write it to a file and give that"
+            ) from error
+        size = path.stat().st_size
+        return Rows(_parquet(path, wanted, where, block_rows), lambda: size, opened.pop_all())
+
+
+def _parquet(path: Path, wanted: Wanted, where: str, block_rows: int) -> Reader:
+    from hakobu_runtime.rows.parquet import ParquetReader
+
+    return ParquetReader(path, path.stat().st_size, wanted, where, block_rows)
+
+
+def _text(file: Readable, wanted: Wanted, layout: Layout, where: str, block_rows: int) -> Reader:
+    stream = Utf8Stream(file, layout.encoding, where)
+    if layout.format == "jsonl":
+        from hakobu_runtime.rows.jsonl import JsonlReader
+
+        return JsonlReader(stream, wanted, where, block_rows)
+    from hakobu_runtime.rows.delimited import DelimitedReader
+
+    return DelimitedReader(stream, wanted, layout.delimiter or ",", where, block_rows)
 
 
 def is_table(path: Path) -> bool:
     """Say whether the name of the file at `path` tells the format of its rows."""
-    try:
-        _format(path)
-    except InputError:
-        return False
-    return True
+    return _ending(path) in _FORMATS and not (_is_packed(path) and _FORMATS[_ending(path)] == "parquet")
+
+
+def table_name(path: Path) -> str:
+    """Return the name of the file at `path` without the endings that tell its format."""
+    name = path.name[: -len(_PACKED)] if _is_packed(path) and path.stem else path.name
+    stem = Path(name).stem
+    return stem if Path(name).suffix.lower() in _FORMATS else name
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == _PACKED
+
+
+def _ending(path: Path) -> str:
+    """Return what tells the format of the rows: .csv, for table.csv and table.CSV.gz alike."""
+    return (Path(path.stem) if _is_packed(path) else path).suffix.lower()
 
 
 def _format(path: Path) -> str:
-    if path.suffix.lower() in _FORMATS:
-        return _FORMATS[path.suffix.lower()]
+    if is_table(path):
+        return _FORMATS[_ending(path)]
     if path.is_dir() or not path.exists():
         return "csv"  # opening it says what is wrong
+    if _is_packed(path) and _ending(path) in _FORMATS:
+        raise InputError(f"{path}: Parquet packs its columns by itself; unpack the file first: gunzip {path.name}")
     ending = f"the ending {path.suffix!r} says" if path.suffix else "its name says"
     hint = "; save the sheet as CSV" if path.suffix.lower() in (".xls", ".xlsx", ".xlsm", ".ods") else ""
     raise InputError(f"{path}: {ending} nothing about its format: give --format csv, jsonl or parquet{hint}")
@@ -202,6 +258,7 @@ def from_row(block: Block, row: int) -> Block:
         texts={name: values[cut:] for name, values in block.texts.items()},
         wrong={name: kept for name, cells in block.wrong.items() if (kept := _shift(cells, cut))},
         broken=_shift(block.broken, cut),
+        carried={name: values[cut:] for name, values in block.carried.items()},
     )
 
 

@@ -76,6 +76,21 @@ def _array(column: Column) -> Any:
     return _float_array(np.ascontiguousarray(column, np.float32 if column.dtype == np.float32 else np.float64))
 
 
+def arrow_column(column: Column) -> Any:
+    """Return `column` as an Arrow array of its own type: whole numbers and booleans among few cells stay what they are.
+
+    Gaps, and empty texts, are nulls.
+    """
+    from arro3.core import Array, DataType
+
+    if isinstance(column, Coded):
+        kinds = {type(cell) for cell in column.cells if cell is not None}
+        if kinds in ({int}, {bool}):
+            few = Array(list(column.cells), DataType.int64() if kinds == {int} else DataType.bool())
+            return few.take(Array.from_numpy(np.ascontiguousarray(column.codes, dtype=np.int64)))
+    return _array(column)
+
+
 def _float_array(numbers: NDArray[np.floating]) -> Any:
     """Return `numbers` with null for NaN: an array of the others and a null, taken in the order of the rows."""
     from arro3.core import Array, ChunkedArray

@@ -11,6 +11,7 @@ from hakobu_runtime.format.counts import LATENCY_EDGES_US, WindowCounts
 from hakobu_runtime.format.manifest import Classification, Manifest, WindowBy
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.limits.dates import as_utc, read_moment
+from hakobu_runtime.limits.derive import lengths_of
 from hakobu_runtime.scorer.scores import VERDICTS, Scored, score_of
 
 _LATEST = timedelta(days=1)
@@ -62,8 +63,12 @@ def _count(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] | None, s
         invalid = checked.invalid[feature.name]
         bad = len(invalid) if rows is None else int(np.isin(invalid, rows, assume_unique=True).sum())
         counts.features[feature.name] = feature.number_bins.count(checked.seen_numbers[place, every], bad)
-    for place, feature in enumerate(manifest.category_features):
-        counts.features[feature.name] = feature.category_bins.count(checked.seen_strings[place, every])
+    for place, feature in enumerate(manifest.string_features):
+        texts = checked.seen_strings[place, every]
+        if feature.is_category:
+            counts.features[feature.name] = feature.category_bins.count(texts)
+        else:
+            counts.features[feature.name] = feature.number_bins.count(lengths_of(texts))
     chosen = set(range(len(checked)) if rows is None else rows.tolist())
     for breach in checked.breaches:
         if breach.row in chosen:

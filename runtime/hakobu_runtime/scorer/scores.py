@@ -113,7 +113,7 @@ def scores_of(manifest: Manifest, scored: Scored) -> Scores:
     return Scores(tuple(predictions), classes, probabilities, verdicts, checked.breaches)
 
 
-def score_of(predicted: Predicted) -> NDArray[np.float32] | None:
+def score_of(predicted: Predicted) -> NDArray[np.floating] | None:
     """Return the one number a row that is watched: the regression's value, or a probability of the classification.
 
     Of two classes it is the last one's, of more the largest; None for a classifier without probabilities.

@@ -1,0 +1,70 @@
+"""What becomes of a block: its rows as bytes for each file that is written, and its counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import perf_counter
+
+from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device.order import Order
+from hakobu_runtime.device.output import check_carried, output_columns
+from hakobu_runtime.device.problems import problem_columns
+from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.counts import WindowCounts
+from hakobu_runtime.format.window import Window
+from hakobu_runtime.limits.check import Checked
+from hakobu_runtime.rows.columns import block_of
+from hakobu_runtime.rows.growing import Columns, growth_of
+from hakobu_runtime.scorer.counting import count
+from hakobu_runtime.scorer.scorer import Scorer
+from hakobu_runtime.scorer.scores import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A block that was scored and counted, and waits for its turn to be written."""
+
+    first: int
+    position: int
+    """How many bytes of the input were read with it."""
+    checked: Checked
+    contents: tuple[bytes, ...]
+    """What goes into each file."""
+    counts: Mapping[Window, WindowCounts]
+
+
+class Scoring:
+    """Scores blocks as an order says; its methods may run in several threads at once."""
+
+    def __init__(self, bundle: Bundle, order: Order) -> None:
+        check_carried(bundle.manifest, order.columns)
+        self._scorer = Scorer(bundle.manifest, bundle.model)
+        self._carried = order.columns
+        self._lists_problems = order.problems is not None
+        plain, carried = self._scorer.wanted(), frozenset(order.columns)
+        self.wanted = replace(plain, required=plain.required | carried, carried=carried)
+        """What a reader must deliver."""
+        self.growths = (growth_of(order.written), *([growth_of("csv")] if order.problems else []))
+        """How each file grows: the scores, and the problems where they are asked for."""
+
+    def finish(self, block: Block, position: int) -> Finished:
+        """Score a block, count it, and write out its rows."""
+        started = perf_counter()
+        scored = self._scorer.score_block(block)
+        tables = self._tables(scored)
+        contents = tuple(growth.rows(table) for growth, table in zip(self.growths, tables, strict=True))
+        counts = count(self._scorer.manifest, scored, datetime.now(UTC), perf_counter() - started)
+        return Finished(block.first, position, scored.checked, contents, counts)
+
+    def empty(self, place: int) -> Columns:
+        """Return the columns, without rows, of the file at this place among the growths."""
+        wanted = self.wanted
+        block = block_of({name: [] for name in (*wanted.forms, *wanted.carried)}, wanted)
+        return self._tables(self._scorer.score_block(block))[place]
+
+    def _tables(self, scored: Scored) -> tuple[Columns, ...]:
+        manifest = self._scorer.manifest
+        scores = output_columns(manifest, scored, self._carried)
+        if not self._lists_problems:
+            return (scores,)
+        return (scores, problem_columns(manifest, scored.block, scored.checked))
