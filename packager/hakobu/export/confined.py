@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar
 
 import cloudpickle
@@ -73,7 +75,7 @@ def _work(carried: _Carried, answer: Connection, gigabytes: float) -> None:
     _limit_memory(gigabytes)
     found: Any
     try:
-        found = carried.call()
+        found = _tried(carried.call)
     except HakobuError as error:
         found = error
     except MemoryError:
@@ -81,11 +83,23 @@ def _work(carried: _Carried, answer: Connection, gigabytes: float) -> None:
     answer.send(found)
 
 
+def _tried(call: Callable[[], T]) -> T:
+    """Return what `call` returns; each of the exporter's many failures is a refusal."""
+    try:
+        return call()
+    except (HakobuError, MemoryError):
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[:300]
+        place = extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        raise ProjectError(f"the conversion failed: {type(error).__name__}: {words} ({where})") from error
+
+
 def _limit_memory(gigabytes: float) -> None:
     """Let this process grow by so much and no more."""
     try:
         import resource
-        from pathlib import Path
 
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (ImportError, OSError):

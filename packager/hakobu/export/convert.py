@@ -1,37 +1,38 @@
 """From a fitted scikit-learn estimator to ONNX bytes: two packed inputs, the same bytes every time."""
 
 import logging
+import re
 import warnings
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import VotingClassifier, VotingRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.base import is_classifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 
 from hakobu.export.advice import advice
 from hakobu.export.converters import register, repairs_of
-from hakobu.export.inside import inside
-from hakobu.export.labels import settle_ties
-from hakobu.export.links import add_link
+from hakobu.export.converters.responses import reads_columns
+from hakobu.export.doubles import check_doubles, settle_doubles
+from hakobu.export.foreign import MATRIX, Foreign, from_foreign
+from hakobu.export.gaps import with_empty_texts
+from hakobu.export.rounding import register_doubles
+from hakobu.export.texts import lowered, most_rows
 from hakobu.export.trees import lead_missing, lower_thresholds
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.feature import Input
-from hakobu_runtime.format.manifest import Tensors
+from hakobu_runtime.format.manifest import Dtype, Tensors
 
 OPSETS = {"": 21, "ai.onnx.ml": 3}
 """Pinned: the exporter's default breaks IsolationForest, and a low opset runs on older runtimes too."""
 
 IR_VERSION = 10
 
-MATRIX = "matrix"
-"""The input of a model that reads the whole frame as one matrix, until it gets its name."""
+_ELEMENTS = {Dtype.FLOAT32: TensorProto.FLOAT, Dtype.FLOAT64: TensorProto.DOUBLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +45,36 @@ class Exported:
     """What the standard exporter would have got wrong, in words."""
 
 
-def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Exported:
+def export(estimator: Any, inputs: Sequence[Input], classifier: bool, dtype: Dtype = Dtype.FLOAT32) -> Exported:
     """Return `estimator`, fitted on a frame with a column for each of `inputs`, as ONNX with its tensors.
 
+    The model reads its numbers as `dtype`, which is what `estimator` was fitted on.
     Raises ProjectError naming the part that cannot be converted.
     """
-    model = _convert(estimator, inputs, classifier)
+    if isinstance(estimator, Foreign):
+        model = from_foreign(estimator, inputs, dtype)
+    else:
+        model = _convert(estimator, inputs, classifier, dtype)
     repairs = list(repairs_of(estimator))
-    if lower_thresholds(model, estimator):
+    if dtype is Dtype.FLOAT32 and lower_thresholds(model, estimator):
         repairs.append("thresholds of boosted trees rounded down to float32")
     if lead_missing(model, estimator):
         repairs.append("missing numbers led the way that each tree learned")
-    if add_link(model, estimator):
-        repairs.append("exponential link of the boosted trees added")
-    if classifier and settle_ties(model, estimator):
-        repairs.append("equal probabilities give the first class")
+    if dtype is Dtype.FLOAT64:
+        repairs += settle_doubles(model, estimator, classifier)
     if classifier and not hasattr(estimator, "predict_proba"):
         del model.graph.output[1:]  # scores of another kind, which nobody should take for probabilities
     # The exporter rewrites names that are no identifiers, but keeps the order.
     names = [value.name for value in model.graph.input]
-    numbers = [wish for wish in inputs if not wish.is_category]
-    strings = [wish for wish in inputs if wish.is_category]
+    numbers = [wish for wish in inputs if not wish.reads_text]
+    strings = [wish for wish in inputs if wish.reads_text]
     if names == [MATRIX]:
         rename(model, {MATRIX: "numbers" if numbers else "strings"})
     else:
         # Blanks keep the columns apart from "numbers" and "strings", and from every name that the exporter makes.
         places = {wish: f"column {place}" for place, wish in enumerate(inputs)}
         rename(model, dict(zip(names, places.values(), strict=True)))
-        _pack_inputs(model, "numbers", [places[wish] for wish in numbers], TensorProto.FLOAT)
+        _pack_inputs(model, "numbers", [places[wish] for wish in numbers], _ELEMENTS[dtype])
         _pack_inputs(model, "strings", [places[wish] for wish in strings], TensorProto.STRING)
     tensors = _name_outputs(model, classifier)
     tensors = Tensors(
@@ -80,26 +83,33 @@ def export(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Exporte
         tensors.label,
         tensors.probabilities,
         tensors.value,
+        lowered(estimator, inputs),
+        most_rows(estimator),
     )
     _normalise(model)
     onnx.checker.check_model(model)
+    if dtype is Dtype.FLOAT64:
+        check_doubles(model, estimator)
     return Exported(model.SerializeToString(deterministic=True), tensors, tuple(repairs))
 
 
-def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> ModelProto:
+def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool, dtype: Dtype) -> ModelProto:
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
     register()
-    estimator = _convertible(estimator)
-    kinds = [StringTensorType if wish.is_category else FloatTensorType for wish in inputs]
-    if _reads_columns(estimator) or len(set(kinds)) > 1:
+    register_doubles()
+    estimator = with_empty_texts(estimator)
+    number = FloatTensorType if dtype is Dtype.FLOAT32 else DoubleTensorType
+    kinds = [StringTensorType if wish.reads_text else number for wish in inputs]
+    if reads_columns(estimator) or len(set(kinds)) > 1:
         types = [(wish.name, kind([None, 1])) for wish, kind in zip(inputs, kinds, strict=True)]
     else:
         types = [(MATRIX, kinds[0]([None, len(inputs)]))]
     # The exporter multiplies by an inverse where StandardScaler divides, which trees behind it can tell.
     options: dict[Any, dict[str, Any]] = {StandardScaler: {"div": "div"}}
-    if classifier:
+    options |= {kind: {"double": dtype is Dtype.FLOAT64} for kind in (CountVectorizer, TfidfVectorizer)}
+    if is_classifier(estimator):
         options[id(estimator)] = {"zipmap": False}
     logging.getLogger("skl2onnx").setLevel(logging.ERROR)
     try:
@@ -107,7 +117,7 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Model
             warnings.simplefilter("ignore")
             return convert_sklearn(estimator, initial_types=types, target_opset=OPSETS, options=options, name="hakobu")
     except Exception as error:
-        words = " ".join(str(error).split())[:400]
+        words = _plain(error)
         known = advice(estimator) or (
             "replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, linear "
             "models, trees, forests and gradient boosting have)"
@@ -117,22 +127,11 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool) -> Model
         ) from error
 
 
-def _convertible(estimator: Any) -> Any:
-    """Return `estimator` in the form that the exporter takes: a vote's scores unflattened, its weights an array."""
-    if next(inside(estimator, (VotingClassifier, VotingRegressor)), None) is None:
-        return estimator
-    estimator = deepcopy(estimator)
-    for vote in inside(estimator, (VotingClassifier, VotingRegressor)):
-        vote.flatten_transform = False
-        vote.weights = None if vote.weights is None else np.asarray(vote.weights, dtype=np.float64)
-    return estimator
-
-
-def _reads_columns(estimator: Any) -> bool:
-    """Say whether `estimator` picks columns by name, rather than reading the whole frame as one matrix."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[0][1]
-    return isinstance(estimator, ColumnTransformer)
+def _plain(error: Exception) -> str:
+    """Return the exporter's reason in a line; that a class has no converter, which it says in ten, in a few words."""
+    words = " ".join(str(error).split())
+    unknown = re.search(r"Unable to find a (?:shape calculator|converter) for (?:type|alias) .*?(\w+)'", words)
+    return f"there is no converter for {unknown[1]}" if unknown else words[:400]
 
 
 def _pack_inputs(model: ModelProto, matrix: str, names: Sequence[str], kind: int) -> None:

@@ -12,7 +12,7 @@ from sklearn.tree import BaseDecisionTree
 
 from hakobu.export.inside import inside
 
-_BOOSTERS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+BOOSTERS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
 def lower_thresholds(model: ModelProto, estimator: Any) -> int:
@@ -22,14 +22,14 @@ def lower_thresholds(model: ModelProto, estimator: Any) -> int:
     double `t` equals `x <= floor32(t)`, and a threshold rounded up would send values equal to it the wrong way.
     """
     moved = 0
-    nodes = list(_ensembles(model))
-    for booster in inside(estimator, _BOOSTERS):
+    nodes = list(ensembles_of(model))
+    for booster in inside(estimator, BOOSTERS):
         if not hasattr(booster, "_predictors"):
             continue
-        exact = np.concatenate([_thresholds(tree) for trees in booster._predictors for tree in trees])
+        exact = np.concatenate([thresholds_of(tree) for trees in booster._predictors for tree in trees])
         nearest = exact.astype(np.float32)
         for node in nodes:
-            attribute = _attributes(node).get("nodes_values")
+            attribute = attributes_of(node).get("nodes_values")
             if attribute is not None and np.array_equal(np.array(attribute.floats, dtype=np.float32), nearest):
                 lowered = floor32(exact)
                 moved += int(np.count_nonzero(lowered != nearest))
@@ -45,7 +45,8 @@ def floor32(exact: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(too_high, np.nextafter(nearest, np.float32(-np.inf)), nearest).astype(np.float32)
 
 
-def _thresholds(tree: Any) -> NDArray[np.float64]:
+def thresholds_of(tree: Any) -> NDArray[np.float64]:
+    """Return where each node of a tree of histogram gradient boosting splits, 0 for a leaf."""
     nodes = tree.nodes
     return np.where(nodes["is_leaf"], 0.0, nodes["num_threshold"])
 
@@ -62,10 +63,10 @@ def lead_missing(model: ModelProto, estimator: Any) -> int:
         if hasattr(found, "tree_"):
             known.setdefault(_shape_of(found.tree_), []).append(_Tree.of(found.tree_))
     told = 0
-    for node in _ensembles(model) if known else ():
-        attributes = _attributes(node)
+    for node in ensembles_of(model) if known else ():
+        attributes = attributes_of(node)
         tracks = attributes.get("nodes_missing_value_tracks_true")
-        if tracks is None or (tracks.ints and any(tracks.ints)):
+        if tracks is None or "nodes_values" not in attributes or (tracks.ints and any(tracks.ints)):
             continue  # histogram gradient boosting, which the exporter does right
         ways = np.array(tracks.ints, dtype=np.int64)
         for rows in _by_tree(attributes["nodes_treeids"].ints):
@@ -115,9 +116,11 @@ def _by_tree(trees: Sequence[int]) -> Iterator[NDArray[np.int64]]:
     yield from np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers)) + 1)
 
 
-def _ensembles(model: ModelProto) -> Iterator[NodeProto]:
+def ensembles_of(model: ModelProto) -> Iterator[NodeProto]:
+    """Yield the nodes of `model` that hold trees."""
     return (node for node in model.graph.node if node.op_type.startswith("TreeEnsemble"))
 
 
-def _attributes(node: NodeProto) -> dict[str, AttributeProto]:
+def attributes_of(node: NodeProto) -> dict[str, AttributeProto]:
+    """Return the attributes of `node` by their names."""
     return {attribute.name: attribute for attribute in node.attribute}

@@ -27,6 +27,8 @@ class Converter:
     """What is mended, in the words of the report, like "tuned threshold applied"."""
     applies: Callable[[Any], bool] = always
     """Whether this fitted estimator needs it; the standard converter keeps the others."""
+    mends: Callable[[Any], bool] = always
+    """Whether the standard converter errs on this fitted estimator, which is worth telling."""
     parser: Callable[..., Any] | None = None
     """skl2onnx's parser, for a class that needs one of its own."""
     options: dict[str, Any] | None = None
