@@ -1,7 +1,7 @@
 """Which estimators of scikit-learn reach the device unchanged: built as a user would, then scored on 5,000 fresh rows.
 
-`python tests/bench/estimator_sweep.py [NAME ...]` prints a line for each: it matches, it is refused and why, or it is
-SILENTLY WRONG, which must never be. The fresh rows hold gaps, unknown categories, numbers half-way between those of
+`python tests/bench/estimator_sweep.py [--doubles] [NAME ...]` prints a line for each: it matches, it is refused and why, or
+it is SILENTLY WRONG, which must never be; with --doubles, models learn from doubles and read them. The fresh rows hold gaps, unknown categories, numbers half-way between those of
 training and far beyond them; none of them is made by the code that they judge.
 """
 
@@ -39,7 +39,7 @@ from sklearn.feature_selection import *
 from sklearn.gaussian_process import *
 from sklearn.impute import *
 from sklearn.linear_model import *
-from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, RandomizedSearchCV, TunedThresholdClassifierCV
 from sklearn.multiclass import *
 from sklearn.naive_bayes import *
 from sklearn.neighbors import *
@@ -423,6 +423,123 @@ CASES = (
     ("GPR", "reg", "both(SCALED, OHE, GaussianProcessRegressor(alpha=1.0))"),
     ("Bayesian", "reg", "both(SCALED, OHE, BayesianRidge())"),
     ("RANSAC", "reg", "both(SCALED, OHE, RANSACRegressor(random_state=0))"),
+    (
+        "HGB names categories itself",
+        "bin",
+        'HistGradientBoostingClassifier(max_iter=40, random_state=0, categorical_features=["c", "d", "n"])',
+    ),
+    (
+        "HGB names categories multi",
+        "multi",
+        'HistGradientBoostingClassifier(max_iter=20, random_state=0, categorical_features=["c", "d"])',
+    ),
+    (
+        "HGB from_dtype, none",
+        "bin-num",
+        'HistGradientBoostingClassifier(max_iter=20, random_state=0, categorical_features="from_dtype")',
+    ),
+    (
+        "HGR poisson in a vote",
+        "reg-pos",
+        'both("passthrough", ORD, VotingRegressor([("a", HistGradientBoostingRegressor(loss="poisson", max_iter=20)), ("b", HGR)]))',
+    ),
+    (
+        "HGR gamma in a bag",
+        "reg-pos",
+        'both("passthrough", ORD, BaggingRegressor(HistGradientBoostingRegressor(loss="gamma", max_iter=20), n_estimators=3, max_features=0.7, random_state=0))',
+    ),
+    (
+        "HGR poisson in a stack",
+        "reg-pos",
+        'both("passthrough", ORD, StackingRegressor([("a", HistGradientBoostingRegressor(loss="poisson", max_iter=20)), ("b", RFR)], cv=3))',
+    ),
+    (
+        "TTR poisson HGR",
+        "reg-pos",
+        'both("passthrough", ORD, TransformedTargetRegressor(HistGradientBoostingRegressor(loss="poisson", max_iter=20), func=np.sqrt, inverse_func=np.square))',
+    ),
+    (
+        "TTR quantile normal",
+        "reg",
+        'both(SCALED, OHE, TransformedTargetRegressor(Ridge(), transformer=QuantileTransformer(n_quantiles=300, output_distribution="normal")))',
+    ),
+    ("TTR power", "reg-pos", "both(imp(), ORD, TransformedTargetRegressor(RFR, transformer=PowerTransformer()))"),
+    (
+        "TTR lambda",
+        "reg-pos",
+        "both(SCALED, OHE, TransformedTargetRegressor(Ridge(), func=lambda y: y / 2, inverse_func=lambda y: y * 2))",
+    ),
+    ("TunedThreshold forest", "bin", 'both(imp(), ORD, TunedThresholdClassifierCV(RFC, scoring="f1"))'),
+    ("TunedThreshold SVC", "bin", 'both(SCALED, OHE, TunedThresholdClassifierCV(SVC(), scoring="f1"))'),
+    (
+        "FixedThreshold decision",
+        "bin",
+        'both("passthrough", ORD, FixedThresholdClassifier(HGC, threshold=0.4, response_method="decision_function"))',
+    ),
+    (
+        "FixedThreshold forest tie",
+        "bin",
+        "both(imp(), ORD, FixedThresholdClassifier(RandomForestClassifier(n_estimators=10, random_state=0), threshold=0.3))",
+    ),
+    ("Calibrated SVC isotonic", "bin", 'both(SCALED, OHE, CalibratedClassifierCV(SVC(), method="isotonic", cv=3))'),
+    (
+        "Calibrated HGB isotonic multi",
+        "multi",
+        'both("passthrough", ORD, CalibratedClassifierCV(HGC, method="isotonic", cv=3))',
+    ),
+    (
+        "Calibrated RF isotonic one",
+        "multi",
+        'both(imp(), ORD, CalibratedClassifierCV(RFC, method="isotonic", cv=3, ensemble=False))',
+    ),
+    ("Calibrated temperature", "multi", 'both(SCALED, OHE, CalibratedClassifierCV(LR(), method="temperature", cv=3))'),
+    ("Calibrated outer", "bin", 'CalibratedClassifierCV(both(imp(), ORD, RFC), method="isotonic", cv=3)'),
+    ("SVC poly", "multi", 'both(SCALED, OHE, SVC(kernel="poly", coef0=0.5))'),
+    ("SVC break_ties", "multi", "both(SCALED, OHE, SVC(break_ties=True))"),
+    ("SVC probability multi", "multi", "both(SCALED, OHE, SVC(probability=True, random_state=0))"),
+    ("NuSVC", "bin", "both(SCALED, OHE, NuSVC(nu=0.2))"),
+    ("NuSVR", "reg", "both(SCALED, OHE, NuSVR())"),
+    ("OvR trees", "multi", "both(imp(), ORD, OneVsRestClassifier(DTC))"),
+    ("OvO SVC", "multi", "both(SCALED, OHE, OneVsOneClassifier(SVC()))"),
+    ("OutputCode LR", "multi", "both(SCALED, OHE, OutputCodeClassifier(LR(), random_state=0))"),
+    ("OutputCode trees", "multi", "both(imp(), ORD, OutputCodeClassifier(DTC, random_state=0))"),
+    ("AdaBoost multi", "multi", "both(imp(), ORD, AdaBoostClassifier(DTC, n_estimators=20, random_state=0))"),
+    ("AdaBoost LR", "bin", "both(SCALED, OHE, AdaBoostClassifier(LR(), n_estimators=10, random_state=0))"),
+    ("LDA multi", "multi", "both(SCALED, OHE, LinearDiscriminantAnalysis())"),
+    ("QDA multi", "multi", "nums(SimpleImputer(), StandardScaler(), QuadraticDiscriminantAnalysis())"),
+    ("MultinomialNB", "multi", "both(make_pipeline(SimpleImputer(), MinMaxScaler(clip=True)), OHE, MultinomialNB())"),
+    ("ComplementNB", "multi", "both(make_pipeline(SimpleImputer(), MinMaxScaler(clip=True)), OHE, ComplementNB())"),
+    ("NearestCentroid", "multi", "both(SCALED, OHE, NearestCentroid())"),
+    (
+        "Voting hard forests",
+        "multi",
+        'both("passthrough", ORD, VotingClassifier([("a", RFC), ("b", DTC), ("c", HGC)]))',
+    ),
+    (
+        "Voting drop",
+        "bin",
+        'both(SCALED, OHE, VotingClassifier([("a", LR()), ("b", "drop"), ("c", RFC)], voting="soft", weights=[1, 5, 2]))',
+    ),
+    (
+        "Stacking scores",
+        "bin",
+        'both(SCALED, OHE, StackingClassifier([("a", LinearSVC(random_state=0)), ("b", RFC)], cv=3))',
+    ),
+    (
+        "Bagging SVC",
+        "bin",
+        "both(SCALED, OHE, BaggingClassifier(LinearSVC(random_state=0), n_estimators=4, random_state=0))",
+    ),
+    (
+        "RandomizedSearch forest",
+        "bin",
+        "RandomizedSearchCV(both(imp(), ORD, RFC), dict(model__max_depth=[3, 6]), n_iter=2, cv=3, random_state=0)",
+    ),
+    (
+        "GridSearch numbers",
+        "bin-num",
+        "GridSearchCV(nums(SimpleImputer(), DTC), dict(decisiontreeclassifier__max_depth=[2, 4]))",
+    ),
 )
 
 
@@ -452,7 +569,7 @@ def table(task: str, rows: int, seed: int) -> tuple[pd.DataFrame, NDArray[Any]]:
     return frame, (z + noise / 2 > (np.median(z) if task == "balanced" else 1)).astype(int)
 
 
-def write_project(folder: Path, task: str, expression: str) -> Project:
+def write_project(folder: Path, task: str, expression: str, dtype: str) -> Project:
     """Write a project whose pipeline is `expression`, with gates that only parity can fail."""
     frame, y = table(task, 2000, 0)
     wide = {"num": lambda kind: kind != "category", "cat": lambda kind: kind == "category"}.get(task.rpartition("-")[2])
@@ -461,7 +578,7 @@ def write_project(folder: Path, task: str, expression: str) -> Project:
     parity = "parity = { absolute = 1e-4, relative = 1e-4 }\n" if kind == "regression" else ""
     features = [f'[features.{name}]\nkind = "{kind}"\n' for name, kind in KINDS.items() if wide is None or wide(kind)]
     (folder / "hakobu.toml").write_text(
-        f'[model]\nname = "sweep"\nversion = "1.0.0"\ntask = "{kind}"\n[data]\npath = "data.csv"\ntarget = "y"\n'
+        f'[model]\nname = "sweep"\nversion = "1.0.0"\ntask = "{kind}"\ndtype = "{dtype}"\n[data]\npath = "data.csv"\ntarget = "y"\n'
         f"[gates]\noverfit_gap = 100\ndummy_margin = -100\n{parity}{''.join(features)}"
     )
     (folder / "pipeline.py").write_text(PIPELINE.replace("EXPRESSION", expression))
@@ -491,21 +608,21 @@ def fresh_rows(task: str, rows: int = 5000) -> pd.DataFrame:
     return frame
 
 
-def source_frame(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def source_frame(frame: pd.DataFrame, names: list[str], dtype: str) -> pd.DataFrame:
     """Return what training would have made of these rows, written a second time on purpose."""
     columns: dict[str, pd.Series[Any]] = {}
     for name in names:
         if KINDS[name] == "category":
             columns[name] = pd.Series([cell if isinstance(cell, str) else "" for cell in frame[name]], dtype=object)
         else:
-            columns[name] = pd.Series(pd.to_numeric(frame[name]).astype(np.float64).astype(np.float32).to_numpy())
+            columns[name] = pd.Series(pd.to_numeric(frame[name]).to_numpy(np.float64).astype(dtype))
     return pd.DataFrame(columns)
 
 
-def verdict(task: str, expression: str) -> tuple[str, str]:
+def verdict(task: str, expression: str, dtype: str) -> tuple[str, str]:
     """Return what became of one estimator, and the numbers or the reason."""
     with TemporaryDirectory() as folder:
-        project = write_project(Path(folder), task, expression)
+        project = write_project(Path(folder), task, expression, dtype)
         try:
             built = build(project, KEY)
         except HakobuError as error:
@@ -521,7 +638,7 @@ def verdict(task: str, expression: str) -> tuple[str, str]:
         names = [wish.name for wish in project.inputs]
         scores = Scorer(bundle.manifest, bundle.model).score({name: frame[name].tolist() for name in names})
         keep = np.array([word != "rejected" for word in scores.verdicts])
-        wrong, most = compare(bundle, scores, estimator, source_frame(frame, names)[keep], keep)
+        wrong, most = compare(bundle, scores, estimator, source_frame(frame, names, dtype)[keep], keep)
     word = "SILENTLY WRONG" if wrong else "match"
     return word, f"{wrong} of {keep.sum()} rows differ, at most by {most:.3g}"
 
@@ -554,8 +671,10 @@ def main() -> None:
     """Print a line for each case; exit 1 when one is silently wrong."""
     warnings.simplefilter("ignore")
     words = []
-    for name, task, expression in chosen(sys.argv[1:]):
-        word, why = verdict(task, expression)
+    names = [name for name in sys.argv[1:] if name != "--doubles"]
+    dtype = "float64" if "--doubles" in sys.argv else "float32"
+    for name, task, expression in chosen(names):
+        word, why = verdict(task, expression, dtype)
         words.append(word)
         print(f"{word:<14} | {name:<30} | {why[:200]}", flush=True)
     print(", ".join(f"{words.count(word)} {word}" for word in sorted(set(words))))

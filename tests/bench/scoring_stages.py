@@ -13,26 +13,27 @@ from threading import Lock
 from time import perf_counter, process_time, thread_time
 from typing import Any
 
-import hakobu_runtime.device.run
+import hakobu_runtime.device.scoring
+import hakobu_runtime.rows.growing
 import hakobu_runtime.scorer.scorer
 from hakobu_runtime.device.counting import open_journal
+from hakobu_runtime.device.order import Order
 from hakobu_runtime.device.run import score_file
 from hakobu_runtime.device.slots import open_active
 from hakobu_runtime.device.state import open_state
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.model import Model
 from hakobu_runtime.rows.delimited import DelimitedReader
-from hakobu_runtime.rows.source import Layout
 from scoring_places import Place
 
 STAGES: dict[str, tuple[Any, str]] = {
     "read": (DelimitedReader, "_block"),
     "check": (hakobu_runtime.scorer.scorer, "check"),
-    "count": (hakobu_runtime.device.run, "count"),
+    "count": (hakobu_runtime.device.scoring, "count"),
     "journal": (Journal, "checkpoint"),
     "infer": (Model, "predict"),
-    "columns": (hakobu_runtime.device.run, "output_columns"),
-    "bytes": (hakobu_runtime.device.run, "table_bytes"),
+    "columns": (hakobu_runtime.device.scoring, "output_columns"),
+    "bytes": (hakobu_runtime.rows.growing, "table_bytes"),
 }
 """The stages, by where the code finds them; one that has moved ends this with an AttributeError."""
 
@@ -69,7 +70,7 @@ def measure(place: Place, source: Path) -> dict[str, float]:
     bundle = open_active(state, None)
     wall = perf_counter()
     with open_journal(state) as journal:
-        score_file(bundle, journal, source, place.output("stages"), layout=Layout())
+        score_file(bundle, journal, Order(source, place.output("stages")))
     return clock.seconds | {"whole": process_time(), "wall": perf_counter() - wall}
 
 
