@@ -1,5 +1,6 @@
 """A key, and a tiny box that it signed: two numbers in, a class and its probabilities out."""
 
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ from hakobu_runtime.format.histogram import CategoryBins, NumberBins
 from hakobu_runtime.format.manifest import Classification, Dtype, Manifest, Metric, Provenance, Tensors
 from hakobu_runtime.format.validation import Gate, Outcome, Stage, Validation
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
+
+# Two test processes share two cores: the threads of boosted trees would only wait for each other. scikit-learn, and the
+# commands that the tests run, heed this when they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A job that a shell runs in the background ignores Ctrl-C, one under nohup ignores SIGHUP, and so would every command
 # that the tests interrupt.

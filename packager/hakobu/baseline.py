@@ -15,6 +15,7 @@ from hakobu_runtime.format.feature import Baseline, Categories, Feature, Input, 
 from hakobu_runtime.format.histogram import Bins, CategoryBins, NumberBins
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Regression
 from hakobu_runtime.format.window import Span, truncate
+from hakobu_runtime.limits.derive import lengths_of
 from hakobu_runtime.model import Predicted
 from hakobu_runtime.scorer.scores import score_of
 
@@ -34,19 +35,20 @@ def _learn(
     wish: Input, table: FeatureTable, trained: Trained, times: NDArray[np.datetime64] | None, spans: Sequence[Span]
 ) -> Feature:
     values = trained.X_train[wish.name].to_numpy()
-    missing: str | float
+    missing: str | float = "" if wish.reads_text else nan
     if wish.is_category:
         common = pd.Series(values[values != ""]).value_counts()
         known = sorted(common.index)
         top = sorted(common.sort_index().sort_values(ascending=False, kind="stable").index[:TOP])
         bins: Bins = CategoryBins(tuple(top))
         categories = Categories(tuple(known), _accepts(trained, wish.name, "\u2047 never seen \u2047"))
-        limits, missing, gap = None, "", bool((values == "").any())
+        limits, gap = None, bool((values == "").any())
     else:
+        values = lengths_of(values) if wish.kind is Kind.TEXT else values
         present = values[np.isfinite(values)]
         bins = NumberBins(edges_of(present, whole=wish.kind is not Kind.NUMBER))
         limits, categories = _range(present, wish, table), None
-        missing, gap = nan, bool(np.isnan(values).any())
+        gap = bool(np.isnan(values).any())
     if gap:
         rule = Missing.EXPECTED
     else:
@@ -62,23 +64,23 @@ def _learn(
         range=limits,
         categories=categories,
         baseline=baseline_of(bins, values, times, spans),
-        unit="" if wish.part else table.unit,
+        unit="" if wish.part else "characters" if wish.kind is Kind.TEXT else table.unit,
         description=table.description,
     )
 
 
-def _range(present: NDArray[np.float32], wish: Input, table: FeatureTable) -> Range:
+def _range(present: NDArray[np.floating], wish: Input, table: FeatureTable) -> Range:
     if table.range is not None and wish.part is None:
         return Range(*table.range, learned=False)
     return Range(_decimal(present.min()), _decimal(present.max()))
 
 
-def _decimal(value: np.float32) -> float:
-    """Return the shortest decimal that reads back as this float32: 100.04, not 100.04000091552734."""
-    return float(str(np.float32(value)))
+def _decimal(value: np.floating) -> float:
+    """Return the shortest decimal that reads back as this number in its own width: 100.04, not 100.04000091552734."""
+    return float(str(value))
 
 
-def edges_of(present: NDArray[np.float32], *, whole: bool) -> tuple[float, ...]:
+def edges_of(present: NDArray[np.floating], *, whole: bool) -> tuple[float, ...]:
     """Return the edges of decile bins over `present`, shape (n,), finite; frequent values get bins of their own.
 
     The last edge lies just above the largest value, so that the bins hold every value seen.
@@ -93,10 +95,10 @@ def edges_of(present: NDArray[np.float32], *, whole: bool) -> tuple[float, ...]:
     return tuple(edge for edge in edges if edge <= _decimal(_above(ordered[-1], whole=whole)))
 
 
-def _above(value: np.float32, *, whole: bool) -> np.float32:
-    """Return the next value up: the next whole number where float32 can still tell it apart, else the next float."""
-    after = np.nextafter(value, np.float32(np.inf))
-    return max(after, np.float32(value + 1)) if whole else after
+def _above(value: np.floating, *, whole: bool) -> np.floating:
+    """Return the next value up: the next whole number where its dtype still tells it apart, else the next float."""
+    after = np.nextafter(value, value.dtype.type(np.inf))
+    return max(after, value + value.dtype.type(1)) if whole else after
 
 
 def baseline_of(
@@ -137,8 +139,11 @@ def _accepts(trained: Trained, name: str, value: object) -> bool:
     """Say whether the source model can score a row whose feature `name` holds `value`."""
     row = trained.X_train.iloc[[0]].copy()
     row[name] = pd.Series([value], index=row.index, dtype=row[name].dtype)
+    estimator = trained.estimator
     try:
-        trained.estimator.predict(row)
+        found = np.asarray(estimator.predict(row))
+        odds = np.asarray(estimator.predict_proba(row)) if hasattr(estimator, "predict_proba") else found
     except ValueError:  # scikit-learn's word for "not such a value"
         return False
-    return True
+    # A model of another library may give NaN instead of refusing.
+    return all(bool(np.isfinite(part).all()) for part in (found, odds) if part.dtype.kind == "f")

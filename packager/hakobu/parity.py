@@ -31,8 +31,9 @@ class Parity:
     beyond: int
     """Numbers beyond the tolerance, NaN where the other has none being one."""
     absolute: float
+    """The largest difference."""
     relative: float
-    """The largest differences."""
+    """The largest difference in proportion to the number, of numbers above the absolute tolerance."""
     exact: bool
     """Whether every class is the same, and every number the float32 nearest to the trained model's."""
     spread: float
@@ -80,10 +81,11 @@ def compare(
     if found is None or expected is None:
         return Parity(len(frame), changed, False, 0, 0.0, 0.0, not changed, 0.0)
     beyond, absolute = deviation(found.astype(np.float64), expected, tolerance)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        relative = np.abs(found - expected) / np.abs(expected)
+    # Of numbers near nothing, the ratio tells nothing.
+    large = np.isfinite(expected) & np.isfinite(found) & (np.abs(expected) > tolerance.absolute)
+    relative = np.abs(found[large] - expected[large]) / np.abs(expected[large])
+    with np.errstate(over="ignore"):
         same = np.array_equal(found.astype(np.float32), expected.astype(np.float32), equal_nan=True)
-    relative = relative[np.isfinite(relative)]
     return Parity(
         rows=len(frame),
         labels_changed=changed,
@@ -110,6 +112,7 @@ def _numbers(
 def whole(labels: Any) -> NDArray[Any]:
     """Return class labels as an array, whole numbers as integers: some models give the class 1 as 1.0."""
     found = np.asarray(labels)
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found  # as CatBoost has it
     if found.dtype.kind == "f" and np.array_equal(found, np.trunc(found)):
         return found.astype(np.int64)
     return found

@@ -13,7 +13,7 @@ import msgspec
 from hakobu_runtime.errors import FormatError, ProjectError
 from hakobu_runtime.format.feature import Input, Kind, Part, Policy
 from hakobu_runtime.format.golden import Tolerance
-from hakobu_runtime.format.manifest import NAME, VERSION, Monitor, WindowBy
+from hakobu_runtime.format.manifest import NAME, VERSION, Dtype, Monitor, WindowBy
 from hakobu_runtime.format.window import Span
 
 FILE = "hakobu.toml"
@@ -37,8 +37,15 @@ class ModelTable(Table, frozen=True):
     version: str
     task: Task
     pipeline: str = "pipeline:build"
+    """The function that makes the pipeline, to be fitted here."""
+    brought: str | None = msgspec.field(default=None, name="from")
+    """The file of a model that was fitted elsewhere, in place of a pipeline."""
+    trust_pickle: bool = False
+    """Whether that file may be a pickle, which can run any program."""
     description: str = ""
     seed: int = 0
+    dtype: Dtype = Dtype.FLOAT32
+    """What the model reads its numbers as, in training and on the device: float64 tells more of them apart."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -48,6 +55,8 @@ class ModelTable(Table, frozen=True):
         module, colon, function = self.pipeline.partition(":")
         if not colon or not module.replace(".", "_").isidentifier() or not function.isidentifier():
             raise ValueError(f"pipeline {self.pipeline!r} must be written like 'module:function'")
+        if self.brought is not None and self.pipeline != "pipeline:build":
+            raise ValueError("a model comes from a pipeline or from a file: keep one of [model] pipeline and from")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed {self.seed} must lie between 0 and 2^32 - 1")
 
@@ -74,7 +83,7 @@ class DataTable(Table, frozen=True):
 class FeatureTable(Table, frozen=True):
     """`[features.NAME]`: one column that the model learns from."""
 
-    kind: Literal["number", "integer", "boolean", "category", "date"]
+    kind: Literal["number", "integer", "boolean", "category", "text", "date"]
     policy: Policy = Policy.WARN
     range: tuple[float, float] | None = None
     parts: tuple[Part, ...] = ()
@@ -87,6 +96,11 @@ class FeatureTable(Table, frozen=True):
             raise ValueError("a date needs parts, like ['month', 'day_of_week'], and nothing else has them")
         if self.kind == "category" and (self.range is not None or self.policy is Policy.CLIP):
             raise ValueError("a category has no range and cannot be clipped; use policy reject, warn or missing")
+        if self.kind == "text" and (self.unit or self.policy is Policy.CLIP):
+            raise ValueError(
+                "a text has no unit and cannot be clipped; use policy reject, warn or missing; "
+                "its range is how many characters it may have"
+            )
         if self.range is not None and not self.range[0] <= self.range[1]:
             raise ValueError(f"range {list(self.range)} is empty: the first number must not exceed the second")
 
@@ -146,6 +160,11 @@ class Project:
     def inputs(self) -> tuple[Input, ...]:
         """The inputs of the model, in the order of `hakobu.toml`; a date gives one for each of its parts."""
         return tuple(wish for name, table in self.file.features.items() for wish in _inputs(name, table))
+
+    @property
+    def dtype(self) -> Dtype:
+        """What the model reads its numbers as."""
+        return self.file.model.dtype
 
     @property
     def monitor(self) -> Monitor:

@@ -18,9 +18,6 @@ from hakobu_runtime.limits.dates import as_utc, read_moment
 from hakobu_runtime.limits.derive import derive_number, wanted
 from hakobu_runtime.rows.source import Layout, open_rows
 
-DTYPE = Dtype.FLOAT32
-"""Models learn from the very float32 numbers that the device will feed them, so nothing is lost on the way."""
-
 _TRUTH = {"true": True, "false": False}
 
 
@@ -123,14 +120,17 @@ def take(block: Block, rows: NDArray[np.int64]) -> Block:
     return Block(0, len(rows), numbers, texts, wrong, moved(block.broken))
 
 
-def frame_of(block: Block, inputs: Iterable[Input]) -> pd.DataFrame:
-    """Return what the pipeline learns from: float32 columns, NaN where missing; text columns, "" where missing."""
+def frame_of(block: Block, inputs: Iterable[Input], dtype: Dtype) -> pd.DataFrame:
+    """Return what the pipeline learns from: columns of `dtype`, NaN where missing; text columns, "" where missing.
+
+    They hold the very numbers that the device will feed the model, so nothing is lost on the way.
+    """
     columns = {}
     for wish in inputs:
-        if wish.is_category:
+        if wish.reads_text:
             columns[wish.name] = pd.Series(block.texts[wish.column], dtype=object)
         else:
-            columns[wish.name] = pd.Series(derive_number(wish, block, DTYPE).values)
+            columns[wish.name] = pd.Series(derive_number(wish, block, dtype).values)
     return pd.DataFrame(columns)
 
 
@@ -140,19 +140,21 @@ def frame_of_matrices(
     """Return the matrices that the device would feed as the frame that the pipeline reads."""
     number, text = iter(numbers.T), iter(strings.T)
     columns = {
-        wish.name: pd.Series(next(text), dtype=object) if wish.is_category else pd.Series(next(number))
+        wish.name: pd.Series(next(text), dtype=object) if wish.reads_text else pd.Series(next(number))
         for wish in inputs
     }
     return pd.DataFrame(columns)
 
 
-def matrices_of(frame: pd.DataFrame, inputs: Sequence[Input]) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
-    """Return `frame` as the two matrices that the device would feed."""
-    numbers = [frame[wish.name].to_numpy() for wish in inputs if not wish.is_category]
-    texts = [frame[wish.name].to_numpy() for wish in inputs if wish.is_category]
+def matrices_of(
+    frame: pd.DataFrame, inputs: Sequence[Input], dtype: Dtype = Dtype.FLOAT32
+) -> tuple[NDArray[np.floating], NDArray[np.object_]]:
+    """Return `frame` as the two matrices that the device would feed, the numbers in `dtype`."""
+    numbers = [frame[wish.name].to_numpy() for wish in inputs if not wish.reads_text]
+    texts = [frame[wish.name].to_numpy() for wish in inputs if wish.reads_text]
     shape = (len(frame), 0)
     return (
-        np.column_stack(numbers) if numbers else np.empty(shape, dtype=DTYPE.value),
+        np.column_stack(numbers).astype(dtype.value, copy=False) if numbers else np.empty(shape, dtype=dtype.value),
         np.column_stack(texts) if texts else np.empty(shape, dtype=object),
     )
 

@@ -100,17 +100,15 @@ def _first_times(times: NDArray[np.datetime64], groups: NDArray[np.object_]) -> 
 
 def train(table: Table, split: Split, project: Project) -> Trained:
     """Fit the project's pipeline on the training rows; raise ProjectError where the pipeline's own code fails."""
-    frame = frame_of(table.block, project.inputs)
-    pick = [frame.iloc[rows].reset_index(drop=True) for rows in (split.train, split.holdout)]
-    targets = [table.targets[rows] for rows in (split.train, split.holdout)]
     estimator = _make(project)
+    trained = on_both_sides(estimator, table, split, project)
     seed = project.file.model.seed
     random.seed(seed)
     np.random.seed(seed)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator.fit(pick[0], targets[0])
+            estimator.fit(trained.X_train, trained.y_train)
     except Exception as error:
         raise ProjectError(f"the pipeline cannot be fitted: {_told(error, project.root)}") from error
     if not hasattr(estimator, "predict"):
@@ -124,7 +122,14 @@ def train(table: Table, split: Split, project: Project) -> Trained:
             f"{pipeline_path(project)}: the {type(estimator).__name__} is no model for [model] task = '{task}'; "
             "end the pipeline with a classifier for a classification, with a regressor for a regression"
         )
-    return Trained(estimator, pick[0], targets[0], pick[1], targets[1], split)
+    return trained
+
+
+def on_both_sides(estimator: Any, table: Table, split: Split, project: Project) -> Trained:
+    """Return `estimator` with the rows on both sides of `split`."""
+    frame = frame_of(table.block, project.inputs, project.dtype)
+    learn, judge = (frame.iloc[rows].reset_index(drop=True) for rows in (split.train, split.holdout))
+    return Trained(estimator, learn, table.targets[split.train], judge, table.targets[split.holdout], split)
 
 
 def pipeline_path(project: Project) -> Path:

@@ -14,7 +14,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from hakobu.parity import SPREAD, Parity
 from hakobu.project import Project, Task
-from hakobu.table import DTYPE, Table
+from hakobu.table import Table
 from hakobu.train import Trained
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.golden import Tolerance
@@ -69,8 +69,8 @@ def data_gates(table: Table, project: Project) -> Iterator[Gate]:
 def _readable(table: Table, project: Project) -> Iterator[Gate]:
     bad = [f"row {row + 1}: {reason}" for row, reason in table.broken.items()]
     for wish in project.inputs:
-        if not wish.is_category:
-            invalid = derive_number(wish, table.block, DTYPE).invalid
+        if not wish.reads_text:
+            invalid = derive_number(wish, table.block, project.dtype).invalid
             bad += [
                 f"row {table.rows[row] + 1}: {wish.name} = {quote(text)} is {rule}"
                 for row, (rule, text) in invalid.items()
@@ -103,11 +103,11 @@ def _columns(table: Table, project: Project) -> Iterator[Gate]:
     rates, constant = {}, []
     for wish in project.inputs:
         values: NDArray[Any]
-        if wish.is_category:
+        if wish.reads_text:
             values = table.block.texts[wish.column]
             present = values[values != ""]
         else:
-            values = derive_number(wish, table.block, DTYPE).values
+            values = derive_number(wish, table.block, project.dtype).values
             present = values[~np.isnan(values)]
         rates[wish.name] = 1 - len(present) / len(values)
         if len(set(present.tolist())) < 2:
@@ -259,5 +259,6 @@ def parity_gates(parity: Parity, tolerance: Tolerance, advice: str = "", rows: s
             Stage.EXPORT, f"parity: spread{name}", "largest difference, in standard deviations of the predictions",
             parity.absolute / parity.spread if parity.spread else float(parity.absolute > 0), SPREAD,
             passed=parity.keeps_spread,
-            remedy="float32 cannot tell such predictions apart: predict the difference from a fixed number instead",
+            remedy="float32 cannot tell such predictions apart: predict the difference from a fixed number instead, or "
+            'set [model] dtype = "float64"',
         )  # fmt: skip

@@ -48,7 +48,7 @@ def rows_counted(hakobu_run: Command, state: Path) -> int:
     ("words", "told"),
     [
         ([], "Missing command"),
-        (["scor"], "Did you mean 'score'"),
+        (["scores"], "Did you mean 'score'"),
         (["score", "in.csv"], "Missing option '-o'"),
         (["score", "--delimeter", ";", "in.csv", "-o", "out.csv"], "--delimiter"),
         (["drift", "--by", "year"], "'month'"),

@@ -9,7 +9,9 @@ from hakobu_runtime.console.shell import Group
 
 _COMMANDS = {
     "build": "hakobu.cli.build",
+    "convert": "hakobu.cli.convert",
     "demo": "hakobu.cli.demo",
+    "freeze": "hakobu.cli.freeze",
     "inspect": "hakobu.cli.inspect",
     "keys": "hakobu.cli.keys",
     "new": "hakobu.cli.new",

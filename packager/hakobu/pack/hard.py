@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from hakobu.pack.golden import UNKNOWN
+from hakobu.pack.prose import made_texts
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.feature import Feature, Kind, Missing, Policy
 from hakobu_runtime.format.manifest import Dtype
+from hakobu_runtime.limits.derive import lengths_of
 
 ROWS = 5000
 
@@ -27,8 +30,8 @@ def hard_block(
     """Return ROWS rows made from the training rows `block`, every column drawn by itself, in numbers of `dtype`.
 
     Numbers lie on the splits of the trees of `model`, half-way between neighbours of training, at the ends of the
-    ranges, beyond them, and one step of `dtype` off each; categories are known, unknown or missing. `bounded` says
-    whether the outputs end somewhere, as probabilities do.
+    ranges, beyond them, and one step of `dtype` off each; categories are known, unknown or missing; free texts are made
+    of the words of others. `bounded` says whether the outputs end somewhere, as probabilities do.
     """
     rng = np.random.default_rng(seed)
     splits = _splits(model)
@@ -79,8 +82,7 @@ def _numbers(
         cells[chosen] = _dealt(pool, int(chosen.sum()), rng) + near[chosen]
     if feature.kind is not Kind.INTEGER:
         step = rng.integers(-1, 2, ROWS)
-        moved = np.nextafter(cells, np.where(step > 0, np.inf, -np.inf).astype(seen.dtype))
-        cells = np.where((step != 0) & (dice < _END), moved, cells)
+        cells = np.where((step != 0) & (dice < _END), _beside(cells, step, rng), cells)
     gap = (dice >= _END) & (dice < _GAP)
     cells[gap | ~np.isfinite(cells)] = np.nan
     # Rows that the device rejects would prove nothing, and with many strict features none would be left.
@@ -89,6 +91,20 @@ def _numbers(
     if not _may_lack(feature):
         cells[np.isnan(cells)] = cells[np.isfinite(cells)][0]
     return cells
+
+
+def _beside(cells: NDArray[np.floating], step: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.floating]:
+    """Return the next number up from each of `cells` where `step` is above 0, else the next down.
+
+    Of doubles, half are the next float32, which is as far as scikit-learn's own trees can tell numbers apart.
+    """
+    towards = np.where(step > 0, np.inf, -np.inf)
+    moved: NDArray[np.floating] = np.nextafter(cells, towards.astype(cells.dtype))
+    if cells.dtype == np.float32:
+        return moved
+    with np.errstate(over="ignore"):
+        far = np.nextafter(cells.astype(np.float32), towards.astype(np.float32)).astype(cells.dtype)
+    return np.where((rng.random(len(cells)) < 0.5) & np.isfinite(far), far, moved)
 
 
 def _dealt(pool: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -108,6 +124,11 @@ def _texts(
     """Return cells of a text column, from which several features may take parts of a date."""
     cells, dice = seen[drawn], rng.random(ROWS)
     feature = features[0]
+    if feature.kind is Kind.TEXT:
+        made = made_texts(seen, ROWS, rng)
+        # Rows that the device rejects would prove nothing.
+        chosen = (dice < _END) & ((feature.policy is not Policy.REJECT) | _fit(made, feature))
+        cells[chosen] = made[chosen]
     if feature.categories is not None:
         pool = np.array(feature.categories.values, dtype=object)
         chosen = dice < _SPLIT
@@ -119,10 +140,20 @@ def _texts(
     return cells
 
 
-def _splits(model: bytes) -> NDArray[np.float32]:
+def _fit(texts: NDArray[np.object_], feature: Feature) -> NDArray[np.bool_]:
+    """Say which of `texts` are as long as the feature allows."""
+    lengths = lengths_of(texts)
+    low, high = (feature.range.low, feature.range.high) if feature.range else (-np.inf, np.inf)
+    return (lengths >= low) & (lengths <= high)
+
+
+def _splits(model: bytes) -> NDArray[np.float64]:
     """Return the thresholds of all the trees in `model`, whatever they split."""
-    found: list[Any] = [np.empty(0, dtype=np.float32)]
+    found: list[Any] = [np.empty(0)]
     for node in onnx.load_model_from_string(model).graph.node:
-        if node.op_type.startswith("TreeEnsemble"):
-            found += [np.array(a.floats, dtype=np.float32) for a in node.attribute if a.name == "nodes_values"]
+        for a in node.attribute if node.op_type.startswith("TreeEnsemble") else ():
+            if a.name == "nodes_values":
+                found.append(np.array(a.floats, dtype=np.float32))
+            elif a.name == "nodes_values_as_tensor":
+                found.append(numpy_helper.to_array(a.t))
     return np.unique(np.concatenate(found))

@@ -4,6 +4,7 @@ from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.console.table import table
 from hakobu_runtime.format.feature import Feature, Missing
 from hakobu_runtime.format.manifest import Classification, Manifest, WindowBy
+from hakobu_runtime.format.validation import Outcome
 
 _MISSING = {
     Missing.EXPECTED: "expected",
@@ -26,7 +27,7 @@ def contents(bundle: Bundle) -> str:
         f"predicts   {manifest.target} ({_outputs(manifest)})",
         f"learned    from {source.training_rows:,} rows{period}; judged on {source.holdout_rows:,} others",
         f"metrics    {metrics} on the hold-out",
-        f"gates      {len(bundle.validation.gates)} passed",
+        f"gates      {_gates(bundle)}",
         f"model      {size}",
         f"counts     by {manifest.monitor.span}, by the time of {_CLOCKS[manifest.monitor.window_by]}",
         f"signed by  {bundle.pin.key.identity}",
@@ -35,6 +36,13 @@ def contents(bundle: Bundle) -> str:
         table(["input", "kind", "allowed", "otherwise", "missing"], [_line(feature) for feature in manifest.features]),
     ]
     return "\n".join(lines)
+
+
+def _gates(bundle: Bundle) -> str:
+    """Say how many gates passed, and whether the model was proven to be the trained one."""
+    passed = sum(gate.outcome is Outcome.PASSED for gate in bundle.validation.gates)
+    proven = bundle.manifest.provenance.proven
+    return f"{passed} passed" + ("" if proven else "; NOT PROVEN to be the trained model: it was brought as ONNX")
 
 
 def _outputs(manifest: Manifest) -> str:

@@ -28,7 +28,7 @@ def draw_drift(feature: Feature, live: Counts, path: Path, title: str) -> None:
     unit = f" ({feature.unit})" if feature.unit else ""
     axes.set_xticks(at, [labels[place] for place in shown], rotation=30, ha="right")
     axes.set_ylabel("% of rows")
-    axes.set_xlabel(f"{feature.name}{unit}")
+    axes.set_xlabel(f"{feature.counted}{unit}")
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

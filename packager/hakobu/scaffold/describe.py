@@ -16,6 +16,8 @@ def seen(column: Column, guess: Guess) -> str:
         words = _numbers(column, guess.numbers)
     elif guess.kind is Kind.DATE:
         words = _dates(column, guess)
+    elif guess.kind is Kind.TEXT:
+        words = _prose(column)
     else:
         words = _texts(column)
     gap = 1 - column.there.mean()
@@ -40,6 +42,11 @@ def _texts(column: Column) -> str:
     common = sorted(counts, key=lambda text: (-counts[text], text))
     names = ", ".join(quote(text, 20)[1:-1] for text in common[:_SHOWN])
     return f"{len(common)} texts: {names}" + (", …" if len(common) > _SHOWN else "")
+
+
+def _prose(column: Column) -> str:
+    lengths = [len(text) for text in column.present]
+    return f"{len(lengths):,} texts of {min(lengths)} to {max(lengths):,} characters"
 
 
 def too_large(guess: Guess) -> bool:

@@ -158,7 +158,10 @@ def _remarks(column: Column, guess: Guess) -> Iterator[str]:
     elif guess.kind is Kind.INTEGER and set(column.present) <= {"0", "1"}:
         yield 'kind = "boolean" would read true, false, yes and no as well, but not 1.0'
     if too_large(guess):
-        yield "beyond 16,777,216 a model cannot tell whole numbers apart that lie close together"
+        yield (
+            "beyond 16,777,216 a model cannot tell whole numbers apart that lie close together; "
+            'with [model] dtype = "float64" it can'
+        )
     if guess.numbers and any(
         text.strip().startswith("0") and text.strip().isdigit() and len(text.strip()) > 1 for text in guess.numbers
     ):

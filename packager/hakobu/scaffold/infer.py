@@ -1,4 +1,4 @@
-"""What a column of text holds: numbers, integers, truth, dates, or categories."""
+"""What a column of text holds: numbers, integers, truth, dates, categories, or prose."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ class Kind(StrEnum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
     CATEGORY = "category"
+    TEXT = "text"
     DATE = "date"
 
 
@@ -28,6 +29,8 @@ _TRUTH = {"true": True, "yes": True, "t": True, "y": True, "false": False, "no":
 _MOST_TRUTHS = 64
 """More distinct texts than there are ways to write the words of truth, in any case and with spaces."""
 _LARGEST = float(np.finfo(np.float32).max)
+_WORDS = 4
+"""A name or a code has fewer."""
 _FEW = 0.01
 """Below this share, cells that do not fit are mistakes; above it, the column holds something else."""
 
@@ -58,7 +61,16 @@ def infer(column: Column) -> Guess:
         guess = look(rest)
         if guess is not None:
             return Guess(guess.kind, guess.bad, words, guess.written, guess.numbers)
+    if _is_prose(rest):
+        return Guess(Kind.TEXT, missing_words=words)
     return Guess(Kind.CATEGORY, written=how_written(rest.name, rest.present))
+
+
+def _is_prose(column: Column) -> bool:
+    """Say whether most texts are of several words, and most rows hold a text of their own."""
+    counts = column.counts()
+    several = sum(count for text, count in counts.items() if len(text.split()) >= _WORDS)
+    return 2 * several >= sum(counts.values()) and 2 * len(counts) >= sum(counts.values())
 
 
 def _lone_word(column: Column) -> frozenset[str]:

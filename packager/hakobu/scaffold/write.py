@@ -22,6 +22,7 @@ _POLICIES = (
     '#   policy = "clip"       move a number to the nearest end of its range',
     '#   policy = "missing"    treat it as missing',
     "# A feature can also say: range = [low, high] for a number, instead of what training saw; unit; description.",
+    "# The range of a text is how many characters it may have.",
 )
 
 
@@ -142,12 +143,16 @@ def _rest() -> Iterator[str]:
 
 def pipeline_file(draft: Draft, template: str) -> str:
     """Return the text of `pipeline.py`, from the template of the task."""
-    numbers = [name for kept in draft.kept if kept.kind is not Kind.CATEGORY for name in _inputs(kept)]
-    categories = [kept.name for kept in draft.kept if kept.kind is Kind.CATEGORY]
+    categories, texts = ([kept.name for kept in draft.kept if kept.kind is kind] for kind in (Kind.CATEGORY, Kind.TEXT))
+    numbers = [name for kept in draft.kept for name in _inputs(kept) if name not in {*categories, *texts}]
     large = draft.rows >= _LARGE
     return Template(template).substitute(
         numbers=_listed(numbers),
         categories=_listed(categories),
+        texts=f"\nTEXTS = {_listed(texts)}" if texts else "",
+        count_words=_COUNT_WORDS if texts else "",
+        dense="\n        sparse_threshold=0,  # the trees read no sparse matrix" if texts else "",
+        import_words="\nfrom sklearn.feature_extraction.text import CountVectorizer" if texts else "",
         rows=f"{draft.rows:,}",
         leaves=15 if large else 6 if draft.rows >= _MIDDLING else 3,
         share="a tenth" if large else "a fifth",
@@ -155,6 +160,10 @@ def pipeline_file(draft: Draft, template: str) -> str:
     )
 
 
+_COUNT_WORDS = """
+            # Whether each of the commonest words is there: 0 and 1 are exact wherever they are computed. Before a
+            # linear model, TfidfVectorizer() without a limit is the better choice.
+            *((f"text {n}", CountVectorizer(binary=True, max_features=300), name) for n, name in enumerate(TEXTS)),"""
 _LARGE, _MIDDLING = 12_000, 2_500
 _LOST = 1e-6
 
