@@ -47,7 +47,6 @@ class Group(click.Group):
         except MemoryError:
             fail(name, "the memory of this machine is used up; close other programs or bring less data", 8)
         except OSError as error:
-            _let_go_of(sys.stdout)
             place = f"{error.filename}: " if error.filename else ""
             fail(name, f"{place}{error.strerror or error}", StateError.exit_code)
         sys.exit(code if isinstance(code, int) else 0)
@@ -67,7 +66,8 @@ def fail(name: str, words: str, code: int) -> None:
     """End the process with one line on stderr."""
     with suppress(OSError):  # a closed or full stderr changes nothing of the exit code
         click.echo(f"{name}: error: {_renamed(words, name)}", err=True)
-    _let_go_of(sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        _let_go_of(stream)
     sys.exit(code)
 
 
