@@ -30,8 +30,9 @@ def classes_of(estimator: Any, source: Any, frame: pd.DataFrame) -> tuple[ClassL
         return ()
     if found is None and is_outlier_detector(estimator):
         found = np.array([-1, 1])
-    elif found is None and is_clusterer(estimator):
-        found = np.arange(max(2, getattr(estimator, "n_clusters", 0), int(np.max(source.predict(frame))) + 1))
+    elif found is None and get_tags(estimator).estimator_type in ("clusterer", "density_estimator"):
+        wide = max(getattr(estimator, name, 0) or 0 for name in ("n_clusters", "n_components"))
+        found = np.arange(max(2, int(wide), int(np.max(source.predict(frame))) + 1))
     if found is None:
         if is_classifier(estimator):
             raise ProjectError(f"{name} is not fitted\nremedy: fit it, and save it again")
