@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, Ra
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
@@ -135,13 +136,27 @@ def test_a_model_that_predicts_nothing_is_refused(travels: Travels) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [IsolationForest(n_estimators=10, random_state=0), KMeans(3, n_init=1, random_state=0)]
+    "model",
+    [
+        IsolationForest(n_estimators=10, random_state=0),
+        KMeans(3, random_state=0),
+        make_pipeline(StandardScaler(), KMeans(3, random_state=0)),
+        GaussianMixture(3, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
 )
 def test_outliers_and_clusters_travel_as_classes(travels: Travels, model: Any) -> None:
     frame, _ = table()
     found = travels(model, frame[["pay"]])
     assert found.status in PROVEN, found.reason
     assert found.classes in ((-1, 1), (0, 1, 2))
+
+
+def test_clusters_as_a_step_travel_as_what_training_made_of_them_or_not_at_all(travels: Travels) -> None:
+    frame, _ = table()
+    found = travels(make_pipeline(KMeans(3, random_state=0), LinearRegression()), frame[["pay"]], np.log(frame["pay"]))
+    assert found.status in (*PROVEN, Status.REFUSED)
+    assert found.status is not Status.REFUSED or found.remedy
 
 
 def test_a_conversion_without_end_is_refused(travels: Travels) -> None:

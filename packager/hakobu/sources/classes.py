@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+from sklearn.utils import get_tags
 
 from hakobu.export.foreign import is_foreign
 from hakobu.parity import whole
