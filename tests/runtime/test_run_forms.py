@@ -165,6 +165,13 @@ def test_problems_are_a_line_for_each_breach(machines: Bundle, tmp_path: Path) -
     assert summary.problems == str(tmp_path / "problems.csv")
 
 
+def test_a_problem_shows_the_number_as_the_file_writes_it(machines: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(HEADER + "1,2026-01-01,64999.94,2,1,A,maker 1,x\n")
+    order = Order(tmp_path / "in.csv", tmp_path / "out.csv", problems=tmp_path / "problems.csv")
+    score(machines, tmp_path, order)
+    assert [found["value"] for found in read(tmp_path / "problems.csv") if found["column"] == "load"] == ["64999.94"]
+
+
 def test_a_table_without_problems_gives_a_list_without_any(machines: Bundle, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(HEADER + "1,2026-01-01,50.5,2,1,A,maker 1,x\n")
     order = Order(tmp_path / "in.csv", tmp_path / "out.csv", problems=tmp_path / "problems.csv")

@@ -30,7 +30,13 @@ def problem_columns(manifest: Manifest, block: Block, checked: Checked) -> Colum
 
 def _shown(breach: Breach) -> str:
     """Return the cell as a person would write it: what is compared with a range is a float, so 4 comes as 4.0."""
-    return breach.value.removesuffix(".0") if breach.rule in (Rule.BELOW, Rule.ABOVE) else breach.value
+    if breach.rule not in (Rule.BELOW, Rule.ABOVE):
+        return breach.value
+    # The float32 of 64.94 is 64.94000244140625: the person must find the cell as the file writes it.
+    number = float(breach.value)
+    with np.errstate(over="ignore"):
+        short = np.float32(number)
+    return (str(short) if float(short) == number else breach.value).removesuffix(".0")
 
 
 def _taken(cells: Column, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Column:
