@@ -1,0 +1,52 @@
+"""Which channel a device follows, from which depot, and whom it believes: given to it once, in a file or a program."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from hakobu_runtime.errors import FormatError
+from hakobu_runtime.format.channel import CHANNEL
+from hakobu_runtime.format.codec import Value
+from hakobu_runtime.format.manifest import NAME
+
+SCHEMA: Final = "hakobu.follow/1"
+ENDING = ".follow"
+
+
+class Follow(Value, frozen=True):
+    """The update settings of one model."""
+
+    schema: Literal["hakobu.follow/1"]
+    model: str
+    channel: str
+    root: str
+    """The content of the depot's root metadata (TUF) that is trusted first."""
+    since: str
+    """When this was written, ISO 8601 in UTC: the time cannot be earlier, whatever a clock says."""
+    depot: str = ""
+    """The address of the depot, http(s):// or a folder; "" where updates come on sticks alone."""
+    hub: str = ""
+    """The address that counts are sent to; "" where they go on sticks, or not at all."""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.model) or not CHANNEL.fullmatch(self.channel):
+            raise FormatError(f"channel {self.channel!r} of model {self.model!r}: names are of a-z, 0-9 and hyphens")
+        for name, address in (("depot", self.depot), ("hub", self.hub)):
+            if "://" in address and not address.startswith(("http://", "https://")):
+                raise FormatError(
+                    f"the {name} {address!r} must be an address like https://example.org/depot, or a folder"
+                )
+        moment = _moment(self.since)
+        if moment is None or moment.tzinfo is None:
+            raise FormatError(f"since {self.since!r} must be a time with its zone, like 2026-01-31T12:00:00+00:00")
+
+    @property
+    def earliest(self) -> datetime:
+        """The time that it cannot be earlier than."""
+        return datetime.fromisoformat(self.since)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
