@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hakobu.project import FeatureTable, Project
+from hakobu.project import Project
+from hakobu.settings import FeatureTable
 from hakobu.train import Trained
 from hakobu_runtime.format.drift import usual_drift
 from hakobu_runtime.format.feature import Baseline, Categories, Feature, Input, Kind, Missing, Range, Usual

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hakobu.project import Project, Task
+from hakobu.project import Project
+from hakobu.settings import Task
 from hakobu_runtime.errors import InputError, ProjectError
 from hakobu_runtime.format.block import Block, Form, Wanted
 from hakobu_runtime.format.feature import Input

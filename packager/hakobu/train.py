@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from hakobu.project import Project, Task
+from hakobu.project import Project
+from hakobu.settings import Task
 from hakobu.table import Table, frame_of
 from hakobu_runtime.errors import ProjectError
 

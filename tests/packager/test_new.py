@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from hakobu.cli.main import main
 from hakobu.pack.build import build
-from hakobu.project import Project, Task, read_project
+from hakobu.project import Project, read_project
+from hakobu.settings import Task
 from hakobu_runtime.format.feature import Part
 from hakobu_runtime.trust import PrivateKey
 

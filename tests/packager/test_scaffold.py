@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hakobu.project import Task
+from hakobu.gates.data import FEWEST_OF_A_CLASS as GATE_OF_A_CLASS
+from hakobu.gates.data import FEWEST_ROWS as GATE_ROWS
 from hakobu.scaffold import toml
 from hakobu.scaffold.clock import clock_format
 from hakobu.scaffold.column import Column, ColumnDraft
@@ -18,8 +19,7 @@ from hakobu.scaffold.leave import is_code, most_texts, reason_to_leave, varying_
 from hakobu.scaffold.new import model_name
 from hakobu.scaffold.roles import Roles
 from hakobu.scaffold.target import judge_target
-from hakobu.validate import FEWEST_OF_A_CLASS as GATE_OF_A_CLASS
-from hakobu.validate import FEWEST_ROWS as GATE_ROWS
+from hakobu.settings import Task
 from hakobu_runtime.errors import InputError, UsageError
 from hakobu_runtime.format.feature import Part
 from hakobu_runtime.format.manifest import NAME

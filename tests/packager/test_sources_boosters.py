@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from hakobu.export.convert import Exported, export
 from hakobu.export.foreign import is_foreign
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.read import read_model
 from hakobu_runtime.errors import InputError, ProjectError
 from hakobu_runtime.format.feature import Input, Kind

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hakobu.export.convert import export
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.ending import Scores, odds_of, probe, scores_of
 from hakobu.sources.read import read_model
 from hakobu_runtime.errors import InputError, ProjectError

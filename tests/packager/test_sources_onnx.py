@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from hakobu.export.convert import export
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.read import read_model
 from hakobu_runtime.errors import InputError, ProjectError
 from hakobu_runtime.format.feature import Input, Kind

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu_runtime.console.progress import Progress
 from hakobu_runtime.console.shell import show_json
 from hakobu_runtime.disk import write_whole

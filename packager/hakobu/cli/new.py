@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from hakobu.project import Task
 from hakobu.scaffold.draft import Draft
 from hakobu.scaffold.new import Asked, new_from_table, new_from_template
 from hakobu.scaffold.roles import Roles
 from hakobu.scaffold.summary import draft_fields, draft_summary, next_commands
+from hakobu.settings import Task
 from hakobu_runtime.console.progress import Progress
 from hakobu_runtime.console.shell import show_json
 from hakobu_runtime.errors import UsageError

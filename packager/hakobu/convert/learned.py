@@ -8,7 +8,8 @@ import pandas as pd
 
 from hakobu.baseline import learn_features
 from hakobu.convert.sample import Sample
-from hakobu.project import DataTable, FeatureTable, ModelTable, Project, ProjectFile, Task
+from hakobu.project import Project
+from hakobu.settings import DataTable, FeatureTable, ModelTable, ProjectFile, Task
 from hakobu.train import Split, Trained
 from hakobu_runtime.format.feature import Feature
 from hakobu_runtime.format.manifest import ClassLabel

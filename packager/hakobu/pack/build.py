@@ -15,13 +15,17 @@ from hakobu.baseline import learn_features, learn_outputs
 from hakobu.export.advice import advice
 from hakobu.export.confined import Confines, confined
 from hakobu.export.convert import export
+from hakobu.gates.data import data_gates
+from hakobu.gates.metrics import measure
+from hakobu.gates.model import model_gates
+from hakobu.gates.split import split_gates
 from hakobu.pack.bring import bring, estimator_of, model_path
 from hakobu.pack.papers import bill_of_materials, model_card
 from hakobu.pack.prove import Proof, is_proven
-from hakobu.project import Project, Task
+from hakobu.project import Project
+from hakobu.settings import Task
 from hakobu.table import Table, matrices_of, read_table
 from hakobu.train import Split, Trained, split_rows, train
-from hakobu.validate import data_gates, measure, model_gates, split_gates
 from hakobu_runtime.bundle import pack_files, read_bundle
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import BundleError, ProjectError

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hakobu.gates.judge import judge
+from hakobu.gates.parity import parity_gates
 from hakobu.pack.golden import golden_columns
 from hakobu.pack.hard import hard_block
 from hakobu.parity import compare, whole
 from hakobu.table import Table, frame_of_matrices, take
 from hakobu.train import Trained
-from hakobu.validate import judge, parity_gates
 from hakobu_runtime.format import golden as golden_format
 from hakobu_runtime.format.golden import Golden, Tolerance
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hakobu.project import Task
 from hakobu.scaffold.clock import clock_format
 from hakobu.scaffold.column import Column
 from hakobu.scaffold.describe import seen, too_large
@@ -15,6 +14,7 @@ from hakobu.scaffold.leave import is_code, reason_to_leave, varying_parts
 from hakobu.scaffold.roles import Roles
 from hakobu.scaffold.source import Source
 from hakobu.scaffold.target import Target, judge_target
+from hakobu.settings import Task
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.feature import Part
 from hakobu_runtime.limits.breach import quote

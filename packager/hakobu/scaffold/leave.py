@@ -5,9 +5,9 @@ from collections import Counter
 
 import numpy as np
 
-from hakobu.project import GatesTable
 from hakobu.scaffold.column import Column
 from hakobu.scaffold.infer import Guess, Kind, looks_like_numbers
+from hakobu.settings import GatesTable
 from hakobu_runtime.format.feature import Part
 from hakobu_runtime.limits.breach import quote
 from hakobu_runtime.limits.dates import part_of, read_moment

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu_runtime.errors import UsageError
 
 

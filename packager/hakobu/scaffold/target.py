@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from hakobu.project import Task
 from hakobu.scaffold.column import Column
 from hakobu.scaffold.describe import seen
 from hakobu.scaffold.infer import Guess, infer, looks_like_numbers
 from hakobu.scaffold.leave import MOST_TEXTS, most_texts
+from hakobu.settings import Task
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.limits.breach import quote
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from string import Template
 
-from hakobu.project import DataTable, GatesTable, KeysTable, MonitorTable, Task
 from hakobu.scaffold import toml
 from hakobu.scaffold.draft import Draft, Kept, Left
 from hakobu.scaffold.infer import Kind
 from hakobu.scaffold.target import Target
+from hakobu.settings import DataTable, GatesTable, KeysTable, MonitorTable, Task
 from hakobu_runtime.format.feature import Part
 
 _OTHER = {

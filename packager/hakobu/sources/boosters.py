@@ -18,7 +18,7 @@ from hakobu.export.boosting.graph import Output, write_classes, write_value
 from hakobu.export.boosting.part import LEARNED, Part
 from hakobu.export.boosting.trees import Boosted
 from hakobu.export.foreign import MATRIX, Foreign
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.fitting import ELEMENTS, class_outputs, value_output
 from hakobu.sources.kinds import Kind
 from hakobu.sources.library import library

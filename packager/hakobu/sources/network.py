@@ -11,7 +11,7 @@ from onnx import ModelProto, TensorProto
 
 from hakobu.export.boosting.part import Part
 from hakobu.export.foreign import Foreign
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.ending import Scores, check_count, codes_of, odds_of, probe, scores_of, write_ending
 from hakobu.sources.fitting import (
     ELEMENTS,

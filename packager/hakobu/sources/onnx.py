@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto
 
 from hakobu.export.boosting.part import Part
 from hakobu.export.foreign import Foreign
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.ending import codes_of, odds_of, probe
 from hakobu.sources.fitting import (
     ELEMENTS,

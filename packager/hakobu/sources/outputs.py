@@ -10,7 +10,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, num
 
 from hakobu.export.boosting.graph import class_labels
 from hakobu.export.boosting.part import Part
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.ending import Scores, check_count, scores_of, write_ending
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.manifest import ClassLabel

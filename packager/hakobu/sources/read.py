@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from hakobu.export.foreign import Foreign
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.boosters import adopt_booster, read_booster
 from hakobu.sources.kinds import Kind, kind_of
 from hakobu.sources.pickles import read_pickle

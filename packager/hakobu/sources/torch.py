@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from hakobu.project import Task
+from hakobu.settings import Task
 from hakobu.sources.kinds import Kind
 from hakobu.sources.library import library
 from hakobu.sources.network import Net, Network, adopt_net

@@ -1,0 +1,1 @@
+"""The gates: what every build must pass before a bundle is written."""

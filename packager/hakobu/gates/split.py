@@ -1,0 +1,45 @@
+"""The gates of the split: what it left to learn from, and what to judge by."""
+
+from collections.abc import Iterator
+
+from hakobu.gates.judge import judge
+from hakobu.project import Project
+from hakobu.settings import Task
+from hakobu.train import Trained
+from hakobu_runtime.format.validation import Gate, Stage
+
+FEWEST_TO_JUDGE = 10
+
+
+def split_gates(trained: Trained, project: Project) -> Iterator[Gate]:
+    """Judge what the split left on both sides, before the metrics are believed."""
+    yield from _sides(trained, project)
+    constant = []
+    for name in trained.X_train.columns:
+        values = trained.X_train[name]
+        present = values[values != ""] if values.dtype == object else values.dropna()
+        if present.nunique() < 2:
+            constant.append(name)
+    yield judge(
+        Stage.DATA, "split", "constant in the training rows", ", ".join(constant) or "none", "none",
+        passed=not constant, remedy=f"leave {', '.join(constant)} out of [features], or split otherwise",
+    )  # fmt: skip
+
+
+def _sides(trained: Trained, project: Project) -> Iterator[Gate]:
+    """Judge how many rows, and which classes, the split left on each side."""
+    learn, judged = len(trained.y_train), len(trained.y_holdout)
+    least = int((learn + judged) * (1 - project.file.data.holdout) / 2)
+    where = "[data] holdout, time or group"
+    yield judge(
+        Stage.DATA, "split: rows", "rows to learn from, rows to judge on", f"{learn}, {judged}",
+        f"{least}, {FEWEST_TO_JUDGE}", passed=learn >= least and judged >= FEWEST_TO_JUDGE,
+        remedy=f"too few rows on one side (does one time or group hold most of them?): change {where}, or bring more",
+    )  # fmt: skip
+    if project.file.model.task is Task.CLASSIFICATION:
+        unseen = sorted(set(trained.y_holdout.tolist()) - set(trained.y_train.tolist()))
+        shown = ", ".join(map(str, unseen[:5])) or "none"
+        yield judge(
+            Stage.DATA, "split: classes", "classes that no training row holds", shown, "none", passed=not unseen,
+            remedy=f"the model could never predict {shown}: change {where}, or leave the class out",
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""The tables of `hakobu.toml`: what a builder can set, with the rules of each."""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from hakobu_runtime.format.feature import Part, Policy
+from hakobu_runtime.format.golden import Tolerance
+from hakobu_runtime.format.manifest import NAME, VERSION, Dtype, WindowBy
+from hakobu_runtime.format.window import Span
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of `hakobu.toml`."""
+
+
+class Task(StrEnum):
+    """What the model predicts."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class ModelTable(Table, frozen=True):
+    """`[model]`: the model's name and how it is trained."""
+
+    name: str
+    version: str
+    task: Task
+    pipeline: str = "pipeline:build"
+    """The function that makes the pipeline, to be fitted here."""
+    brought: str | None = msgspec.field(default=None, name="from")
+    """The file of a model that was fitted elsewhere, in place of a pipeline."""
+    trust_pickle: bool = False
+    """Whether that file may be a pickle, which can run any program."""
+    description: str = ""
+    seed: int = 0
+    dtype: Dtype = Dtype.FLOAT32
+    """What the model reads its numbers as, in training and on the device: float64 tells more of them apart."""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r} must be 1 to 64 of a-z, 0-9 and inner hyphens")
+        if not VERSION.fullmatch(self.version):
+            raise ValueError(f"version {self.version!r} must be written like 1.2.3 or 1.2.3-rc.1")
+        module, colon, function = self.pipeline.partition(":")
+        if not colon or not module.replace(".", "_").isidentifier() or not function.isidentifier():
+            raise ValueError(f"pipeline {self.pipeline!r} must be written like 'module:function'")
+        if self.brought is not None and self.pipeline != "pipeline:build":
+            raise ValueError("a model comes from a pipeline or from a file: keep one of [model] pipeline and from")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed {self.seed} must lie between 0 and 2^32 - 1")
+
+
+class DataTable(Table, frozen=True):
+    """`[data]`: the table to learn from."""
+
+    path: str
+    target: str
+    time: str | None = None
+    time_format: str | None = None
+    group: str | None = None
+    id: tuple[str, ...] = ()
+    holdout: float = 0.2
+    missing: tuple[str, ...] = ()
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.holdout <= 0.5:
+            raise ValueError(f"holdout {self.holdout} must lie between 0.05 and 0.5")
+
+
+class FeatureTable(Table, frozen=True):
+    """`[features.NAME]`: one column that the model learns from."""
+
+    kind: Literal["number", "integer", "boolean", "category", "text", "date"]
+    policy: Policy = Policy.WARN
+    range: tuple[float, float] | None = None
+    parts: tuple[Part, ...] = ()
+    format: str | None = None
+    unit: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.kind == "date") != bool(self.parts):
+            raise ValueError("a date needs parts, like ['month', 'day_of_week'], and nothing else has them")
+        if self.kind == "category" and (self.range is not None or self.policy is Policy.CLIP):
+            raise ValueError("a category has no range and cannot be clipped; use policy reject, warn or missing")
+        if self.kind == "text" and (self.unit or self.policy is Policy.CLIP):
+            raise ValueError(
+                "a text has no unit and cannot be clipped; use policy reject, warn or missing; "
+                "its range is how many characters it may have"
+            )
+        if self.range is not None and not self.range[0] <= self.range[1]:
+            raise ValueError(f"range {list(self.range)} is empty: the first number must not exceed the second")
+
+
+class GatesTable(Table, frozen=True):
+    """`[gates]`: what a build must pass."""
+
+    metrics: dict[str, str] = {}
+    """scikit-learn's scorer -> rule, like `roc_auc = ">= 0.65"`, judged on the hold-out."""
+    overfit_gap: float = 0.1
+    """How much better the main metric may be on the training rows, in its own unit."""
+    dummy_margin: float = 0.02
+    """How much better than a guess that ignores the inputs, in the main metric's own unit."""
+    missing_rate: float = 0.95
+    parity: Tolerance = Tolerance()
+
+
+class KeysTable(Table, frozen=True):
+    """`[keys]`: what the bundle is signed with."""
+
+    release: str = "keys/release.pem"
+
+
+class MonitorTable(Table, frozen=True):
+    """`[monitor]`: how the device counts."""
+
+    span: Span = Span.DAY
+    window_by: WindowBy | None = None
+
+
+class ProjectFile(Table, frozen=True):
+    """All of `hakobu.toml`."""
+
+    model: ModelTable
+    data: DataTable
+    features: dict[str, FeatureTable]
+    gates: GatesTable = GatesTable()
+    monitor: MonitorTable = MonitorTable()
+    keys: KeysTable = KeysTable()
