@@ -106,8 +106,45 @@ class GatesTable(Table, frozen=True):
     """How much better the main metric may be on the training rows, in its own unit."""
     dummy_margin: float = 0.02
     """How much better than a guess that ignores the inputs, in the main metric's own unit."""
+    stump_margin: float = 0.0
+    """How much better than the best small tree over one feature, in the main metric's own unit."""
+    dominance: float = 0.95
+    """The largest share of all importance that one feature may have."""
+    by: Literal["interval", "value"] = "interval"
+    """Whether a metric is judged by the worse end of its 95% interval, or by its value alone."""
+    folds: int = 0
+    """On how many folds of a cross-validation the metrics are judged too; 0 for none."""
+    calibration: float | None = None
+    """The largest expected calibration error of the probabilities, 0 to 1."""
+    latency_ms: float = 100.0
+    """How long one row may take in the device's runtime, in milliseconds, half of the rows being faster."""
+    size_mb: float = 200.0
+    """How large the ONNX model may be, in millions of bytes."""
     missing_rate: float = 0.95
+    """The largest share of a feature's cells that may be missing."""
+    duplicate_rows: float = 0.5
+    """The largest share of rows that may repeat an earlier one in every column that is read."""
+    leakage: float = 0.98
+    """How well one feature alone may predict, from 0, a guess, to 1, perfect."""
+    shift: float | None = None
+    """The largest de-biased PSI between training and hold-out; 0.2 unless the hold-out comes later than training."""
     parity: Tolerance = Tolerance()
+
+    def __post_init__(self) -> None:
+        if self.folds != 0 and not 2 <= self.folds <= 50:
+            raise ValueError(f"folds {self.folds} must be 0, or lie between 2 and 50")
+        shares = {
+            "missing_rate": self.missing_rate,
+            "duplicate_rows": self.duplicate_rows,
+            "leakage": self.leakage,
+            "dominance": self.dominance,
+            "calibration": self.calibration or 0.0,
+        }
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} {share} must lie between 0 and 1")
+        if not (self.latency_ms > 0 and self.size_mb > 0):
+            raise ValueError("latency_ms and size_mb must be greater than 0")
 
 
 class KeysTable(Table, frozen=True):

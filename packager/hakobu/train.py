@@ -44,6 +44,11 @@ class Trained:
     X_holdout: pd.DataFrame
     y_holdout: NDArray[Any]
     split: Split
+    holdout_groups: NDArray[np.object_] | None = None
+    """The group of each row of the hold-out, where the data has groups."""
+    train_times: NDArray[np.datetime64] | None = None
+    """The time of each training row, where the data has times."""
+    holdout_times: NDArray[np.datetime64] | None = None
 
 
 def split_rows(table: Table, project: Project) -> Split:
@@ -101,7 +106,7 @@ def _first_times(times: NDArray[np.datetime64], groups: NDArray[np.object_]) -> 
 
 def train(table: Table, split: Split, project: Project) -> Trained:
     """Fit the project's pipeline on the training rows; raise ProjectError where the pipeline's own code fails."""
-    estimator = _make(project)
+    estimator = make_estimator(project)
     trained = on_both_sides(estimator, table, split, project)
     seed = project.file.model.seed
     random.seed(seed)
@@ -130,7 +135,10 @@ def on_both_sides(estimator: Any, table: Table, split: Split, project: Project) 
     """Return `estimator` with the rows on both sides of `split`."""
     frame = frame_of(table.block, project.inputs, project.dtype)
     learn, judge = (frame.iloc[rows].reset_index(drop=True) for rows in (split.train, split.holdout))
-    return Trained(estimator, learn, table.targets[split.train], judge, table.targets[split.holdout], split)
+    groups = None if table.groups is None else table.groups[split.holdout]
+    before, after = (None if table.times is None else table.times[rows] for rows in (split.train, split.holdout))
+    y_learn, y_judge = table.targets[split.train], table.targets[split.holdout]
+    return Trained(estimator, learn, y_learn, judge, y_judge, split, groups, before, after)
 
 
 def pipeline_path(project: Project) -> Path:
@@ -142,7 +150,7 @@ def pipeline_path(project: Project) -> Path:
     return path
 
 
-def _make(project: Project) -> Any:
+def make_estimator(project: Project) -> Any:
     """Call the pipeline's function and return the unfitted estimator."""
     path, function = pipeline_path(project), project.file.model.pipeline.partition(":")[2]
     try:

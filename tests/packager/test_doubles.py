@@ -350,6 +350,9 @@ range = [0, 64.94]
 [gates]
 overfit_gap = 10
 dummy_margin = -10
+stump_margin = -10
+dominance = 1
+leakage = 1
 """
 
 PIPELINE = """\

@@ -122,7 +122,7 @@ def test_odd_names_survive(tmp_path: Path, release_key: PrivateKey) -> None:
     for _ in range(120):
         numbers = [rng.gauss(0, 1) for _ in names]
         cells = [f"{number:.3f}" if place % 2 else rng.choice("uvw") for place, number in enumerate(numbers)]
-        rows.append(",".join([*cells, str(int(numbers[1] + rng.gauss(0, 0.3) > 0))]))
+        rows.append(",".join([*cells, str(int(numbers[1] + numbers[3] + rng.gauss(0, 0.3) > 0))]))
     path = tmp_path / "odd.csv"
     path.write_bytes("\n".join([f"{header},y", *rows, ""]).encode())
     project, _ = made(tmp_path, path, "--target", "y")

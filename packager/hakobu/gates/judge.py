@@ -3,9 +3,12 @@
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from hakobu.gates.evidence import Interval
 from hakobu_runtime.errors import ProjectError
 from hakobu_runtime.format.validation import Gate, Outcome, Stage
 
@@ -23,13 +26,61 @@ def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def threshold(name: str, rule: str, value: float) -> Gate:
-    """Return how `value` of the metric `name` stands to the rule that `hakobu.toml` gives for it."""
-    match = _RULE.fullmatch(rule)
-    if match is None:
-        raise ProjectError(f'[gates.metrics]: {name} = {rule!r} must be written like ">= 0.65" or "<= 0.2"')
-    remedy = f"the hold-out says {value:.4g}: improve the model, or change [gates.metrics] {name}"
-    return judged(name, f"{name} on the hold-out", value, float(match[2]), match[1], remedy)
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What `hakobu.toml` asks of a metric: a sign and a limit."""
+
+    sign: str
+    limit: float
+
+    @classmethod
+    def of(cls, name: str, text: str) -> Self:
+        """Return the rule that `text` writes for the metric `name`; raise ProjectError when it is none."""
+        match = _RULE.fullmatch(text)
+        if match is None:
+            raise ProjectError(f'[gates.metrics]: {name} = {text!r} must be written like ">= 0.65" or "<= 0.2"')
+        return cls(match[1], float(match[2]))
+
+    def holds(self, value: float) -> bool:
+        """Say whether `value` meets the rule; NaN never does."""
+        return _COMPARE[self.sign](value, self.limit)
+
+    def worse(self, found: Interval) -> float:
+        """Return the end of an interval that is the harder one to pass by."""
+        return found.low if self.sign == ">=" else found.high
+
+
+def threshold(name: str, rule: Rule, found: Interval, by: str) -> Gate:
+    """Return how the metric `name` stands to its rule: by its value, or by the worse end of its interval."""
+    remedy = f"the hold-out says {words_of(found)}: improve the model, or change [gates.metrics] {name}"
+    if np.isnan(found.value) or not rule.holds(found.value) or by == "value":
+        return judged(name, f"{name} on the hold-out", found.value, rule.limit, rule.sign, remedy)
+    limit, words = f"{rule.sign} {rule.limit:.4g}", f"{name} on the hold-out, worse end of its 95% interval"
+    if np.isnan(rule.worse(found)):
+        remedy = 'too few rows to say how sure the value is: bring more, or set [gates] by = "value"'
+        return Gate(Stage.MODEL, name, words, words_of(found), limit, Outcome.NOT_JUDGED, remedy)
+    remedy = (
+        f"the value meets the rule, but {words_of(found)} is what these rows can tell: bring more rows for the "
+        'hold-out, improve the model, or set [gates] by = "value"'
+    )
+    return judge(Stage.MODEL, name, words, words_of(found), limit, passed=rule.holds(rule.worse(found)), remedy=remedy)
+
+
+def gained(name: str, rule: str, found: Interval, margin: float, remedy: str) -> Gate:
+    """Return the gate that a gain is at least `margin`, and surely one at all."""
+    if np.isnan(found.value):
+        return judged(name, rule, found.value, margin, ">=", remedy)
+    if np.isnan(found.low):
+        words = "too few rows to say how sure the gain is: bring more"
+        return Gate(Stage.MODEL, name, rule, words_of(found), f">= {margin:.4g}", Outcome.NOT_JUDGED, words)
+    passed = found.value >= margin and (found.low > 0 or margin <= 0)
+    return judge(Stage.MODEL, name, rule, words_of(found), f">= {margin:.4g}, surely > 0", passed=passed, remedy=remedy)
+
+
+def words_of(found: Interval) -> str:
+    """Return a measure with its bounds, where it has some."""
+    bounds = "" if np.isnan(found.low) else f" ({found.low:.4g} to {found.high:.4g})"
+    return f"{found.value:.4g}{bounds}"
 
 
 def judged(name: str, rule: str, value: float, limit: float, sign: str, remedy: str) -> Gate:

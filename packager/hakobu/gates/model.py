@@ -1,41 +1,78 @@
 """The gates of the model, judged on rows that it never saw."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from sklearn.dummy import DummyClassifier, DummyRegressor
+from numpy.typing import NDArray
 from sklearn.metrics import get_scorer
 
-from hakobu.gates.judge import judged, threshold
-from hakobu.gates.metrics import main_metric, scored
+from hakobu.gates.answers import Answers, Rows
+from hakobu.gates.calibration import Calibration, calibration_gates, calibration_of
+from hakobu.gates.dumb import dumb_gates
+from hakobu.gates.evidence import Importance, Interval
+from hakobu.gates.folds import Folds, fold_gates
+from hakobu.gates.importance import importances
+from hakobu.gates.interval import interval
+from hakobu.gates.judge import Rule, judged, threshold
+from hakobu.gates.metrics import scored
 from hakobu.project import Project
-from hakobu.settings import Task
 from hakobu.train import Trained
 from hakobu_runtime.format.manifest import Metric
 from hakobu_runtime.format.validation import Gate
 
 
-def model_gates(trained: Trained, project: Project, metrics: dict[str, Metric], classes: int) -> Iterator[Gate]:
-    """Judge the model on rows that it never saw."""
-    gates, main = project.file.gates, main_metric(trained, project, classes)
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of a fitted model on the hold-out."""
+
+    main: str
+    """The metric that the model is compared by."""
+    metrics: dict[str, Metric]
+    answers: Answers
+    intervals: dict[str, Interval]
+    importances: tuple[Importance, ...]
+    calibration: Calibration | None
+    folds: Folds
+
+
+def measured(trained: Trained, project: Project, main: str, metrics: dict[str, Metric], folds: Folds) -> Measured:
+    """Measure how sure the metrics are, what the model rests on, and whether its probabilities mean what they say."""
+    seed, y = project.file.model.seed, trained.y_holdout
+    answers = Answers.of(trained.estimator, trained.X_holdout)
+    estimator = answers.estimator()
+    intervals = {}
+    for name in dict.fromkeys([main, *project.file.gates.metrics]):
+        scorer = get_scorer(name)
+
+        def value(rows: Rows, scorer: object = scorer) -> float:
+            return scored(scorer, estimator, rows[:, None], y[rows])
+
+        intervals[name] = interval(value, len(y), trained.holdout_groups, seed)
+    found = importances(trained, get_scorer(main), seed)
+    return Measured(main, metrics, answers, intervals, found, _calibration(answers, y), folds)
+
+
+def _calibration(answers: Answers, y: NDArray[np.generic]) -> Calibration | None:
+    probabilities = answers.by_method.get("predict_proba")
+    if probabilities is None or answers.classes is None:
+        return None
+    place = {label: code for code, label in enumerate(answers.classes.tolist())}
+    if any(label not in place for label in set(y.tolist())):
+        return None
+    return calibration_of(probabilities, np.array([place[label] for label in y.tolist()], dtype=np.int64))
+
+
+def model_gates(trained: Trained, project: Project, found: Measured) -> Iterator[Gate]:
+    """Judge what was measured of the model."""
+    gates, main = project.file.gates, found.main
     for name, rule in gates.metrics.items():
-        yield threshold(name, rule, metrics[name].holdout)
-    gap = metrics[main].train - metrics[main].holdout
+        yield threshold(name, Rule.of(name, rule), found.intervals[name], gates.by)
+    yield from fold_gates(found.folds, project)
+    gap = found.metrics[main].train - found.metrics[main].holdout
     yield judged(
         "over-fitting", f"{main}: training minus hold-out", gap, gates.overfit_gap, "<=",
         "regularise the pipeline (fewer leaves, stronger penalty), bring more rows, or raise [gates] overfit_gap",
     )  # fmt: skip
-    dummy = _dummy(trained, project, main)
-    yield judged(
-        "beats a guess", f"{main}: hold-out minus a blind guess", metrics[main].holdout - dummy,
-        gates.dummy_margin, ">=", "the model has learned nothing that travels to new rows: look at features and target",
-    )  # fmt: skip
-
-
-def _dummy(trained: Trained, project: Project, main: str) -> float:
-    """Return the main metric of a guess that ignores the inputs, fitted on the training rows."""
-    classifier = project.file.model.task is Task.CLASSIFICATION
-    dummy = DummyClassifier(strategy="prior") if classifier else DummyRegressor()
-    empty = np.zeros((len(trained.y_train), 1))
-    dummy.fit(empty, trained.y_train)
-    return scored(get_scorer(main), dummy, np.zeros((len(trained.y_holdout), 1)), trained.y_holdout)
+    yield from dumb_gates(trained, project, main, found.answers, found.importances)
+    yield from calibration_gates(found.calibration, gates.calibration)

@@ -1,48 +1,43 @@
 """`hakobu build`: load, gate, split, fit, gate, export, prove, pack, sign. Nothing is written unless all gates pass."""
 
-import platform
-from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
-from importlib.metadata import version
-from math import isfinite
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hakobu.baseline import learn_features, learn_outputs
 from hakobu.export.advice import advice
 from hakobu.export.confined import Confines, confined
-from hakobu.export.convert import export
+from hakobu.export.convert import Exported, export
+from hakobu.gates.budget import budget_gates, latencies
 from hakobu.gates.data import data_gates
-from hakobu.gates.metrics import measure
-from hakobu.gates.model import model_gates
+from hakobu.gates.evidence import Evidence
+from hakobu.gates.folds import cross_validate
+from hakobu.gates.importance import dependences
+from hakobu.gates.leak import leak_gates
+from hakobu.gates.metrics import main_metric, measure
+from hakobu.gates.model import measured, model_gates
+from hakobu.gates.repeats import repeat_gates
+from hakobu.gates.shift import shift_gates
 from hakobu.gates.split import split_gates
-from hakobu.pack.bring import bring, estimator_of, model_path
-from hakobu.pack.papers import bill_of_materials, model_card
-from hakobu.pack.prove import Proof, is_proven
+from hakobu.pack.bring import bring, estimator_of
+from hakobu.pack.prove import Proof
+from hakobu.pack.seal import manifest_of, sealed
 from hakobu.project import Project
 from hakobu.settings import Task
 from hakobu.table import Table, matrices_of, read_table
-from hakobu.train import Split, Trained, split_rows, train
-from hakobu_runtime.bundle import pack_files, read_bundle
+from hakobu.train import Trained, split_rows, train
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import BundleError, ProjectError
-from hakobu_runtime.format import manifest as manifest_format
 from hakobu_runtime.format import validation as validation_format
-from hakobu_runtime.format.codec import encode
-from hakobu_runtime.format.golden import Golden
-from hakobu_runtime.format.manifest import Manifest, Metric, Provenance, Tensors, TimeColumn
+from hakobu_runtime.format.manifest import Metric
 from hakobu_runtime.format.onnx import check_model
 from hakobu_runtime.format.validation import Gate, Validation
 from hakobu_runtime.model import Model, Predicted
-from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
-from hakobu_runtime.version import __version__
-
-PACKAGES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "scipy", "skl2onnx")
+from hakobu_runtime.trust import PrivateKey
 
 STAGES = ("read", "check data", "fit", "judge", "export", "prove", "pack")
+
+_DRAWN = 8
+"""For how many features, the most important first, the report shows what the model makes of each value."""
 
 Progress = Callable[[str], None]
 """Hears the name of each stage as it begins."""
@@ -58,6 +53,7 @@ class Built:
     split: str
     path: Path | None
     """The bundle; None when a gate failed, and then nothing was written."""
+    evidence: Evidence = field(default_factory=Evidence)
 
     @property
     def passed(self) -> bool:
@@ -67,139 +63,115 @@ class Built:
 
 def build(project: Project, key: PrivateKey, progress: Progress = lambda stage: None) -> Built:
     """Build the project's bundle and sign it with `key`."""
-    progress("read")
-    table = read_table(project)
-    progress("check data")
-    gates = list(data_gates(table, project))
-    if _failed(gates):
-        return Built(project, tuple(gates), {}, "", None)
-    split = split_rows(table, project)
-    progress("fit")
-    trained = (train if project.file.model.brought is None else bring)(table, split, project)
-    gates += split_gates(trained, project)
-    if _failed(gates):
-        return Built(project, tuple(gates), {}, split.how, None)
-    progress("judge")
-    metrics = measure(trained, project, len(table.classes))
-    gates += model_gates(trained, project, metrics, len(table.classes))
-    content = None
-    if not _failed(gates):
-        content = _prove_and_pack(project, table, trained, metrics, gates, key, progress)
-    if content is None:
-        return Built(project, tuple(gates), metrics, split.how, None)
-    _write(project.bundle_path, content)
-    return Built(project, tuple(gates), metrics, split.how, project.bundle_path)
+    building = _Building(project, key, progress)
+    content = building.content()
+    if content is not None:
+        _write(project.bundle_path, content)
+    path = None if content is None else project.bundle_path
+    return Built(project, tuple(building.gates), building.metrics, building.split, path, building.evidence)
 
 
-def _failed(gates: list[Gate]) -> bool:
-    return bool(Validation(validation_format.SCHEMA, tuple(gates)).failed)
+class _Building:
+    """One build on its way: what has been judged and measured so far."""
 
+    def __init__(self, project: Project, key: PrivateKey, progress: Progress) -> None:
+        self.project = project
+        self.gates: list[Gate] = []
+        self.metrics: dict[str, Metric] = {}
+        self.split = ""
+        self.evidence = Evidence()
+        self._key = key
+        self._progress = progress
 
-def _prove_and_pack(
-    project: Project,
-    table: Table,
-    trained: Trained,
-    metrics: dict[str, Metric],
-    gates: list[Gate],
-    key: PrivateKey,
-    progress: Progress,
-) -> bytes | None:
-    """Export the model, prove it, and return the bundle; None when a gate (added to `gates`) failed."""
-    progress("export")
-    classifier = project.file.model.task is Task.CLASSIFICATION
-    estimator = estimator_of(trained)
-    exported = confined(lambda: export(estimator, project.inputs, classifier, project.dtype), Confines())
-    model, tensors = exported.model, exported.tensors
-    progress("prove")
-    numbers, strings = matrices_of(trained.X_holdout, project.inputs, project.dtype)
-    try:
-        check_model(model)
-        predicted = Model(model, tensors, table.classes).predict(numbers, strings)
-    except BundleError as error:
-        remedy = advice(estimator) or "use another estimator for the last step"
-        raise ProjectError(f"the exported {type(estimator).__name__} cannot run: {error}\nremedy: {remedy}") from error
-    proof = Proof(table, trained, project.file.gates.parity, advice(estimator))
-    gates += proof.holdout_gates(predicted)
-    if _failed(gates):
-        return None
-    manifest = _manifest(project, table, trained, metrics, tensors, predicted)
-    gates += proof.hard_gates(manifest, model)
-    if _failed(gates):
-        return None
-    golden, gate = proof.golden(manifest, model)
-    gates.append(gate)
-    if _failed(gates):
-        return None
-    progress("pack")
-    return _sealed(manifest, model, golden, Validation(validation_format.SCHEMA, tuple(gates)), trained.split, key)
+    def content(self) -> bytes | None:
+        """Return the bundle; None when a gate failed."""
+        self._progress("read")
+        table = read_table(self.project)
+        self._progress("check data")
+        if not self._passes(data_gates(table, self.project)) or not self._passes(repeat_gates(table, self.project)):
+            return None
+        trained = self._fitted(table)
+        if not self._passes(split_gates(trained, self.project)):
+            return None
+        self._progress("judge")
+        if not self._judged(table, trained):
+            return None
+        self._progress("export")
+        exported = self._exported(trained)
+        self._progress("prove")
+        return self._proven(table, trained, exported)
 
+    def _passes(self, gates: Iterable[Gate]) -> bool:
+        """Keep `gates`, and say whether none of them failed."""
+        more = tuple(gates)
+        self.gates += more
+        return not Validation(validation_format.SCHEMA, more).failed
 
-def _manifest(
-    project: Project,
-    table: Table,
-    trained: Trained,
-    metrics: dict[str, Metric],
-    tensors: Tensors,
-    predicted: Predicted,
-) -> Manifest:
-    file, split = project.file, trained.split
-    return Manifest(
-        schema=manifest_format.SCHEMA,
-        name=file.model.name,
-        version=file.model.version,
-        description=file.model.description,
-        min_runtime=__version__,
-        target=file.data.target,
-        dtype=project.dtype,
-        tensors=tensors,
-        features=learn_features(trained, _times_of(table, split.train), project),
-        outputs=learn_outputs(predicted, table.classes, _times_of(table, split.holdout), project.spans),
-        provenance=_provenance(project, table, trained),
-        metrics={name: metric for name, metric in metrics.items() if isfinite(metric.train + metric.holdout)},
-        id_columns=file.data.id,
-        time=TimeColumn(file.data.time, file.data.time_format) if file.data.time else None,
-        monitor=project.monitor,
-        missing_values=file.data.missing,
-    )
+    def _fitted(self, table: Table) -> Trained:
+        split = split_rows(table, self.project)
+        self.split = split.how
+        self._progress("fit")
+        return (train if self.project.file.model.brought is None else bring)(table, split, self.project)
 
+    def _judged(self, table: Table, trained: Trained) -> bool:
+        """Measure the model and judge it, and whether the data gave it an honest chance."""
+        project, classes = self.project, len(table.classes)
+        main = main_metric(trained, project, classes)
+        self.metrics = measure(trained, project, classes)
+        folds = cross_validate(table, project, list(dict.fromkeys([main, *project.file.gates.metrics])))
+        found = measured(trained, project, main, self.metrics, folds)
+        told = [one.feature for one in found.importances[:_DRAWN] if one.drop > 0]
+        self.evidence = Evidence(
+            target=trained.y_holdout,
+            metric=main,
+            intervals=found.intervals,
+            folds=folds,
+            importances=found.importances,
+            dependences=dependences(trained, told, project.file.model.seed),
+            times=trained.holdout_times,
+        )
+        sound = self._passes(leak_gates(trained, project)) & self._passes(shift_gates(trained, project))
+        return self._passes(model_gates(trained, project, found)) and sound
 
-def _times_of(table: Table, rows: NDArray[np.int64]) -> NDArray[np.datetime64] | None:
-    return None if table.times is None else table.times[rows]
+    def _exported(self, trained: Trained) -> Exported:
+        classifier = self.project.file.model.task is Task.CLASSIFICATION
+        estimator, project = estimator_of(trained), self.project
+        return confined(lambda: export(estimator, project.inputs, classifier, project.dtype), Confines())
 
+    def _proven(self, table: Table, trained: Trained, exported: Exported) -> bytes | None:
+        """Prove that the exported model is the trained one, and return the bundle; None when a gate failed."""
+        project, model = self.project, exported.model
+        predicted = self._predicted(table, trained, exported)
+        self.evidence = replace(self.evidence, predicted=predicted)
+        proof = Proof(table, trained, project.file.gates.parity, advice(estimator_of(trained)))
+        if not self._passes(proof.holdout_gates(predicted)):
+            return None
+        manifest = manifest_of(project, table, trained, self.metrics, exported.tensors, predicted)
+        if not self._passes(proof.hard_gates(manifest, model)):
+            return None
+        golden, gate = proof.golden(manifest, model)
+        if not self._passes([gate]):
+            return None
+        taken = latencies(manifest, model, golden)
+        self.evidence = replace(self.evidence, latency=taken)
+        if not self._passes(budget_gates(model, taken, project.file.gates)):
+            return None
+        self._progress("pack")
+        validation = Validation(validation_format.SCHEMA, tuple(self.gates))
+        return sealed(manifest, model, golden, validation, trained.split, self._key)
 
-def _provenance(project: Project, table: Table, trained: Trained) -> Provenance:
-    split = trained.split
-    times = _times_of(table, split.train)
-    bounds = (None, None) if times is None else (f"{times.min()}+00:00", f"{times.max()}+00:00")
-    return Provenance(
-        data=table.digest,
-        source=sha256(project.source + model_path(project).read_bytes()).hexdigest(),
-        training_rows=len(split.train),
-        holdout_rows=len(split.holdout),
-        seed=project.file.model.seed,
-        python=".".join(platform.python_version_tuple()[:2]),
-        packages={"hakobu": __version__} | {name: version(name) for name in PACKAGES},
-        training_start=bounds[0],
-        training_end=bounds[1],
-        proven=is_proven(trained),
-    )
-
-
-def _sealed(
-    manifest: Manifest, model: bytes, golden: Golden, validation: Validation, split: Split, key: PrivateKey
-) -> bytes:
-    """Return the signed bundle, opened once as a device would open it."""
-    files = {
-        "manifest.json": encode(manifest),
-        "model.onnx": model,
-        "golden.json": encode(golden),
-        "validation.json": encode(validation),
-        "MODEL_CARD.md": model_card(manifest, validation, split.how).encode(),
-        "sbom.cdx.json": bill_of_materials(manifest),
-    }
-    content = pack_files(files | {"model.sig": sign(files, key)})
-    read_bundle(content, f"{manifest.name}-{manifest.version}.hako", Keyring((Pin(key.public),)))
-    return content
+    def _predicted(self, table: Table, trained: Trained, exported: Exported) -> Predicted:
+        """Return what the exported model gives for the hold-out; raise ProjectError when it cannot run."""
+        numbers, strings = matrices_of(trained.X_holdout, self.project.inputs, self.project.dtype)
+        try:
+            check_model(exported.model)
+            return Model(exported.model, exported.tensors, table.classes).predict(numbers, strings)
+        except BundleError as error:
+            estimator = estimator_of(trained)
+            remedy = advice(estimator) or "use another estimator for the last step"
+            raise ProjectError(
+                f"the exported {type(estimator).__name__} cannot run: {error}\nremedy: {remedy}"
+            ) from error
 
 
 def _write(path: Path, content: bytes) -> None:
