@@ -97,6 +97,40 @@ class FeatureTable(Table, frozen=True):
             raise ValueError(f"range {list(self.range)} is empty: the first number must not exceed the second")
 
 
+class FairnessTable(Table, frozen=True):
+    """`[gates.fairness]`: between which groups of rows the model must not differ, and by how much it may."""
+
+    groups: tuple[str, ...] = ()
+    """Columns of the data that name the groups, whether the model reads them or not."""
+    demographic_parity: float = 0.2
+    """The largest difference between the shares of the groups that are given a class."""
+    equalized_odds: float = 0.2
+    """The largest difference between the groups' rates of right and of false alarms."""
+    worst_group: float = 0.1
+    """How much worse the main metric may be in the worst group than on all rows."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError("groups names a column twice")
+
+
+class RatchetTable(Table, frozen=True):
+    """`[gates.ratchet]`: how a new model stands to the champion, the one that is in use."""
+
+    champion: str | None = None
+    """The champion's bundle: a file, or `channel:NAME` for what that channel of the depot offers to all."""
+    min_gain: float | None = None
+    """How much better the main metric must be, and surely better at all."""
+    max_loss: float = 0.02
+    """How much worse the main metric may be, and surely not more; where no gain is asked for."""
+    outliers: float = 0.5
+    """The largest share of training rows outside what the champion allows of a feature: more tells of another unit."""
+
+    def __post_init__(self) -> None:
+        if self.max_loss < 0 or not 0 <= self.outliers <= 1:
+            raise ValueError("max_loss must be 0 or more, and outliers lie between 0 and 1")
+
+
 class GatesTable(Table, frozen=True):
     """`[gates]`: what a build must pass."""
 
@@ -129,6 +163,8 @@ class GatesTable(Table, frozen=True):
     shift: float | None = None
     """The largest de-biased PSI between training and hold-out; 0.2 unless the hold-out comes later than training."""
     parity: Tolerance = Tolerance()
+    fairness: FairnessTable = FairnessTable()
+    ratchet: RatchetTable = RatchetTable()
 
     def __post_init__(self) -> None:
         if self.folds != 0 and not 2 <= self.folds <= 50:

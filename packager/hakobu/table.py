@@ -84,12 +84,14 @@ def read_table(project: Project, advance: Callable[[int, int | None], None] = la
 def _wanted(project: Project) -> Wanted:
     data = project.file.data
     base = wanted(project.inputs, data.id, data.missing)
-    extra = {name: Form.TEXT for name in (data.time, data.group) if name}
+    named = project.file.gates.fairness.groups
+    extra = {name: Form.TEXT for name in (data.time, data.group, *named) if name}
     target = Form.NUMBER if project.file.model.task is Task.REGRESSION else Form.TEXT
     forms = {**extra, **base.forms, data.target: target}
     clash = [name for name in extra if forms[name] is not Form.TEXT]
     if clash:
-        raise ProjectError(f"column '{clash[0]}' cannot be a number feature and the time or group column as well")
+        use = "a group of [gates.fairness]" if clash[0] in named else "the time or group column"
+        raise ProjectError(f"column '{clash[0]}' cannot be a number feature and {use} as well")
     return Wanted(forms, frozenset({*base.required, *extra, data.target, *data.id}), base.missing_values)
 
 

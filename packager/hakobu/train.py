@@ -5,9 +5,9 @@ import random
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +46,8 @@ class Trained:
     split: Split
     holdout_groups: NDArray[np.object_] | None = None
     """The group of each row of the hold-out, where the data has groups."""
+    fairness_groups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    """For each column of groups that must be treated alike, the group of each row of the hold-out."""
     train_times: NDArray[np.datetime64] | None = None
     """The time of each training row, where the data has times."""
     holdout_times: NDArray[np.datetime64] | None = None
@@ -138,7 +140,8 @@ def on_both_sides(estimator: Any, table: Table, split: Split, project: Project) 
     groups = None if table.groups is None else table.groups[split.holdout]
     before, after = (None if table.times is None else table.times[rows] for rows in (split.train, split.holdout))
     y_learn, y_judge = table.targets[split.train], table.targets[split.holdout]
-    return Trained(estimator, learn, y_learn, judge, y_judge, split, groups, before, after)
+    alike = {name: table.block.texts[name][split.holdout] for name in project.file.gates.fairness.groups}
+    return Trained(estimator, learn, y_learn, judge, y_judge, split, groups, alike, before, after)
 
 
 def pipeline_path(project: Project) -> Path:

@@ -11,6 +11,7 @@ from hakobu.gates.answers import Answers, Rows
 from hakobu.gates.calibration import Calibration, calibration_gates, calibration_of
 from hakobu.gates.dumb import dumb_gates
 from hakobu.gates.evidence import Importance, Interval
+from hakobu.gates.fairness import fairness_gates
 from hakobu.gates.folds import Folds, fold_gates
 from hakobu.gates.importance import importances
 from hakobu.gates.interval import interval
@@ -76,3 +77,4 @@ def model_gates(trained: Trained, project: Project, found: Measured) -> Iterator
     )  # fmt: skip
     yield from dumb_gates(trained, project, main, found.answers, found.importances)
     yield from calibration_gates(found.calibration, gates.calibration)
+    yield from fairness_gates(trained.fairness_groups, found.answers, trained.y_holdout, main, gates.fairness)

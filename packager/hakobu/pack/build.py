@@ -9,26 +9,30 @@ from hakobu.export.confined import Confines, confined
 from hakobu.export.convert import Exported, export
 from hakobu.gates.budget import budget_gates, latencies
 from hakobu.gates.data import data_gates
-from hakobu.gates.evidence import Evidence
+from hakobu.gates.evidence import Evidence, Rival
+from hakobu.gates.fairness import group_metrics
 from hakobu.gates.folds import cross_validate
 from hakobu.gates.importance import dependences
 from hakobu.gates.leak import leak_gates
 from hakobu.gates.metrics import main_metric, measure
 from hakobu.gates.model import measured, model_gates
+from hakobu.gates.ratchet import answers_of, compared, other_classes, range_changes, ratchet_gates
 from hakobu.gates.repeats import repeat_gates
 from hakobu.gates.shift import shift_gates
 from hakobu.gates.split import split_gates
 from hakobu.pack.bring import bring, estimator_of
+from hakobu.pack.champion import champion_predicts
 from hakobu.pack.prove import Proof
 from hakobu.pack.seal import manifest_of, sealed
 from hakobu.project import Project
 from hakobu.settings import Task
 from hakobu.table import Table, matrices_of, read_table
 from hakobu.train import Trained, split_rows, train
+from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import BundleError, ProjectError
 from hakobu_runtime.format import validation as validation_format
-from hakobu_runtime.format.manifest import Metric
+from hakobu_runtime.format.manifest import Manifest, Metric, Regression
 from hakobu_runtime.format.onnx import check_model
 from hakobu_runtime.format.validation import Gate, Validation
 from hakobu_runtime.model import Model, Predicted
@@ -61,9 +65,11 @@ class Built:
         return self.path is not None
 
 
-def build(project: Project, key: PrivateKey, progress: Progress = lambda stage: None) -> Built:
-    """Build the project's bundle and sign it with `key`."""
-    building = _Building(project, key, progress)
+def build(
+    project: Project, key: PrivateKey, progress: Progress = lambda stage: None, champion: Bundle | None = None
+) -> Built:
+    """Build the project's bundle and sign it with `key`; it must stand its ground against a `champion`."""
+    building = _Building(project, key, progress, champion)
     content = building.content()
     if content is not None:
         _write(project.bundle_path, content)
@@ -74,7 +80,7 @@ def build(project: Project, key: PrivateKey, progress: Progress = lambda stage: 
 class _Building:
     """One build on its way: what has been judged and measured so far."""
 
-    def __init__(self, project: Project, key: PrivateKey, progress: Progress) -> None:
+    def __init__(self, project: Project, key: PrivateKey, progress: Progress, champion: Bundle | None) -> None:
         self.project = project
         self.gates: list[Gate] = []
         self.metrics: dict[str, Metric] = {}
@@ -82,6 +88,7 @@ class _Building:
         self.evidence = Evidence()
         self._key = key
         self._progress = progress
+        self._champion = champion
 
     def content(self) -> bytes | None:
         """Return the bundle; None when a gate failed."""
@@ -128,6 +135,7 @@ class _Building:
             folds=folds,
             importances=found.importances,
             dependences=dependences(trained, told, project.file.model.seed),
+            groups=group_metrics(trained.fairness_groups, found.answers, trained.y_holdout, main),
             times=trained.holdout_times,
         )
         sound = self._passes(leak_gates(trained, project)) & self._passes(shift_gates(trained, project))
@@ -147,6 +155,8 @@ class _Building:
         if not self._passes(proof.holdout_gates(predicted)):
             return None
         manifest = manifest_of(project, table, trained, self.metrics, exported.tensors, predicted)
+        if self._champion is not None and not self._stands(self._champion, table, trained, predicted, manifest):
+            return None
         if not self._passes(proof.hard_gates(manifest, model)):
             return None
         golden, gate = proof.golden(manifest, model)
@@ -159,6 +169,23 @@ class _Building:
         self._progress("pack")
         validation = Validation(validation_format.SCHEMA, tuple(self.gates))
         return sealed(manifest, model, golden, validation, trained.split, self._key)
+
+    def _stands(
+        self, champion: Bundle, table: Table, trained: Trained, predicted: Predicted, manifest: Manifest
+    ) -> bool:
+        """Compare with the champion on the same rows, in the same runtime."""
+        y, metric, seed = trained.y_holdout, self.evidence.metric, self.project.file.model.seed
+        its = champion_predicts(champion, self.project, table.rows[trained.split.holdout])
+        outputs = champion.manifest.outputs
+        classes = () if isinstance(outputs, Regression) else outputs.classes
+        if (different := other_classes(champion.manifest, classes, table.classes)) is not None:
+            return self._passes([different])
+        mine = answers_of(predicted, table.classes, y)
+        found = compared(mine, answers_of(its, classes, y), y, metric, trained.holdout_groups, seed)
+        changes = range_changes(champion.manifest, manifest)
+        rival = Rival(champion.manifest, champion.digest, its, metric, *found, changes)
+        self.evidence = replace(self.evidence, rival=rival)
+        return self._passes(ratchet_gates(rival, self.project.file.gates.ratchet))
 
     def _predicted(self, table: Table, trained: Trained, exported: Exported) -> Predicted:
         """Return what the exported model gives for the hold-out; raise ProjectError when it cannot run."""
