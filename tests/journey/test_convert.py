@@ -25,6 +25,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     forest = RandomForestClassifier(15, random_state=0).fit(frame, y)
     frame.to_csv(path / "rows.csv", index=False)
     frame.assign(right=forest.predict(frame)).to_csv(path / "told.csv", index=False)
+    lines = (path / "rows.csv").read_text().splitlines()
+    for name, cell in (("endless.csv", "1e400"), ("typed.csv", "oops")):
+        (path / name).write_text("\n".join([*lines[:5], f"{cell},3", *lines[6:]]))
+    (path / "semicolons.csv").write_text("\n".join(lines).replace(",", ";"))
     (path / "forest.pkl").write_bytes(pickle.dumps(forest))
     skops.io.dump(forest, path / "forest.skops")
     (path / "callable.pkl").write_bytes(
@@ -106,9 +110,27 @@ def test_a_bare_onnx_model_is_not_proven_until_it_is_told_what_is_right(
         (("forest.skops", "--sample", "nothing.csv"), 6, "nothing.csv"),
         (("rows.csv", "--sample", "rows.csv"), 6, "rows.csv"),
         (("forest.skops", "--sample", "forest.pkl"), 6, "forest.pkl"),
-        (("forest.skops", "--sample", "told.csv", "--expected", "wright"), 6, "did you mean 'right'?"),
+        (("forest.skops", "--sample", "told.csv", "--text", "wright"), 6, "did you mean 'right'?"),
+        (("forest.skops", "--sample", "endless.csv"), 6, "row 5, column 'a': '1e400' is not finite"),
+        (("forest.skops", "--sample", "typed.csv"), 6, "row 5, column 'a': 'oops' is not a number"),
+        (("forest.skops", "--sample", "semicolons.csv"), 6, "say --delimiter ';'"),
+        (("forest.skops", "--sample", "told.csv", "--expected", "right"), 2, "leave --expected out"),
+        (("forest.skops", "--sample", "rows.csv", "--task", "regression"), 2, "the model is a classification"),
+        (
+            ("forest.skops", "--sample", "rows.csv", "--classes", "good,bad"),
+            2,
+            "by itself: bad, good",
+        ),
+        (("forest.skops", "--sample", "rows.csv", "--classes", "good,good"), 2, "each once"),
+        (("forest.skops", "--sample", "rows.csv", "--time-limit", "nan"), 2, "the limit of nan seconds"),
+        (("forest.skops", "--sample", "rows.csv", "-o", "."), 2, "name the file in it: -o forest.onnx"),
+        (("forest.skops", "--sample", "rows.csv", "-o", "rows.csv"), 2, "is the sample itself"),
         (("forest.skops", "--sample", "rows.csv", "--relative", "2"), 2, "tolerance"),
-        (("forest.skops", "--sample", "rows.csv", "-o", "no/such/folder/m.onnx"), 9, "cannot be written"),
+        (
+            ("forest.skops", "--sample", "rows.csv", "-o", "no/such/folder/m.onnx"),
+            6,
+            "no/such/folder is not there",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_words(

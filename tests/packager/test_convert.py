@@ -199,6 +199,10 @@ def test_a_missing_text_that_was_nan_in_training_is_the_empty_text_in_the_model(
         ("age,pay,job\n1,2,cook\n", "holds 1 rows; bring 20 or more"),
         ("age,pay,job\n" + ",2,cook\n" * 30, "the column 'age' is empty in every row"),
         ("age,pay,job\n" + "1,2,cook\n" * 30 + "1,2\n", "row 31"),
+        ("age,pay,job\n" + "1,2,cook\n" * 30 + "1e400,2,cook\n", "row 31, column 'age': '1e400' is not finite; mend"),
+        ("age,pay,job\n" + "1,-inf,cook\n" * 30, "row 1, column 'pay': '-inf' is not finite, and 29 more like it"),
+        ("age,pay,job\n" + "1,2,cook\n" * 30 + "1,2O,cook\n", "column 'pay': '2O' is not a number; .* say --text pay"),
+        ("age;pay;job\n" + "1;2;cook\n" * 30, "say --delimiter ';'"),
     ],
 )
 def test_a_sample_that_cannot_serve_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
@@ -217,3 +221,30 @@ def test_text_columns_are_known_by_their_vectorizer(tmp_path: Path) -> None:
     model = make_pipeline(encode, LogisticRegression()).fit(frame, [0, 1, 1] * 20)
     frame.to_csv(tmp_path / "s.csv", index=False)
     assert read_sample(tmp_path / "s.csv", model, layout=Layout()).inputs[0].kind is not Kind.NUMBER
+
+
+def test_codes_stay_texts_where_the_model_begins_with_the_encoder_that_learned_them(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"zip": ["01", "02", "10"] * 20, "size": ["1", "2"] * 30})
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, [0, 1, 1] * 20)
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    sample = read_sample(tmp_path / "s.csv", model, layout=Layout())
+    assert [wish.kind for wish in sample.inputs] == [Kind.CATEGORY, Kind.CATEGORY]
+
+
+def test_a_row_of_the_sample_that_the_model_refuses_is_named(travels: Travels, tmp_path: Path) -> None:
+    frame, y = table()
+    model = encoded(LogisticRegression()).fit(frame, y)
+    frame.loc[[277, 301], "job"] = "baker"
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    found = convert(model, read_sample(tmp_path / "s.csv", model, layout=Layout()))
+    assert found.status is Status.REFUSED
+    assert found.reason.startswith("the model refuses row 278 of the sample: Found unknown categories ['baker']")
+
+
+def test_texts_before_an_estimator_of_numbers_are_refused_in_words(tmp_path: Path) -> None:
+    frame, y = table()
+    model = RandomForestClassifier(3, random_state=0).fit(frame[["age", "pay"]], y)
+    frame.assign(age=frame["job"]).to_csv(tmp_path / "s.csv", index=False)
+    found = convert(model, read_sample(tmp_path / "s.csv", model, layout=Layout()))
+    assert found.status is Status.REFUSED
+    assert found.reason == "RandomForestClassifier reads one matrix of numbers, and 'age' holds texts"

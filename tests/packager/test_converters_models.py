@@ -334,6 +334,55 @@ def test_equal_votes_go_to_the_class_that_scikit_learn_takes(model: Any, count: 
     same(encoded(model, scale=True).fit(frame, classes(z, count)), hard(Dtype.FLOAT32), Dtype.FLOAT32)
 
 
+def voted(forests: int, weights: list[int] | None, dtype: Dtype) -> tuple[Any, pd.DataFrame]:
+    """Return a soft vote, and rows far out, where all but the forests are all but sure, each of another class."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(300, 3)).round(2), columns=NUMBERS).astype(dtype.value)
+    y = np.digitize(frame["a"] + frame["b"] - frame["n"] / 2, [-0.7, 0.7])
+    pure = ensemble.RandomForestClassifier(n_estimators=10, random_state=0)
+    woods = [(f"forest{place}", pure) for place in range(forests)]
+    parts = [("line", LINEAR), *woods, ("bayes", naive_bayes.GaussianNB())]
+    far = frame.sample(3000, replace=True, random_state=0) * rng.choice([1, -8, 40, 100], (3000, 3))
+    model = ensemble.VotingClassifier(parts, voting="soft", weights=weights).fit(frame, y)
+    return model, far.astype(dtype.value).reset_index(drop=True)
+
+
+def all_but_tied(model: Any, frame: pd.DataFrame) -> int:
+    first, second = np.sort(model.predict_proba(frame), axis=1)[:, :0:-1].T
+    return int(((first - second) < 1e-6).sum())
+
+
+@pytest.mark.parametrize(
+    ("forests", "weights", "dtype"),
+    [
+        (1, [1, 2, 1], Dtype.FLOAT64),
+        (1, [1, 2, 1], Dtype.FLOAT32),
+        (1, None, Dtype.FLOAT64),
+        (1, None, Dtype.FLOAT32),
+        (0, None, Dtype.FLOAT64),
+    ],
+    ids=str,
+)
+def test_votes_that_all_but_tie_go_where_scikit_learn_sends_them(
+    forests: int, weights: list[int] | None, dtype: Dtype
+) -> None:
+    model, far = voted(forests, weights, dtype)
+    assert all_but_tied(model, far) > 3
+    # In float32, scikit-learn's own likelihoods are that far off.
+    same(model, far, dtype, within=1e-5 if dtype is Dtype.FLOAT64 else 5e-4)
+
+
+def test_votes_that_are_float32_alone_are_added_up_in_float32() -> None:
+    model, far = voted(0, None, Dtype.FLOAT32)
+    assert model.predict_proba(far).dtype == np.float32
+    inputs = [Input(name=name, column=name, kind=Kind.NUMBER) for name in NUMBERS]
+    exported = export(model, inputs, True, Dtype.FLOAT32)
+    found = Model(exported.model, exported.tensors, (0, 1, 2)).predict(*matrices_of(far, inputs))
+    # What its softmax rounds in float32 decides some ties; added up in double, one in fourteen would go elsewhere.
+    assert found.codes is not None
+    assert np.count_nonzero(found.codes != model.predict(far)) < all_but_tied(model, far) / 50
+
+
 @pytest.mark.parametrize(
     "model",
     [

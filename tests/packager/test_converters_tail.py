@@ -155,6 +155,17 @@ def test_a_step_gives_what_scikit_learn_gives(step: Any, dtype: Dtype) -> None:
         np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-5)
 
 
+def test_sums_that_cancel_out_are_rounded_in_float32_where_scikit_learn_has_nothing_wider() -> None:
+    X = rows().astype(np.float32)
+    known = fitted(random_projection.SparseRandomProjection(5, density=0.7, random_state=0), X)
+    large = np.random.default_rng(0).choice([2.0**24 + 2, -(2.0**24), 0.07, -3.0], (400, 4)).astype(np.float32)
+    wanted = known.transform(large)
+    wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
+    assert wanted.dtype == np.float32
+    assert not np.allclose(wanted, large.astype(np.float64) @ known.components_.toarray().astype(np.float64).T)
+    assert np.array_equal(carried(known, large)[0], wanted)
+
+
 @pytest.mark.parametrize(
     "step",
     [

@@ -295,6 +295,13 @@ def test_classes_can_be_named(name: str, file: str, tmp_path: Path) -> None:
         read_model(path, classes=["low", "high"])
 
 
+def test_a_model_that_knows_the_names_of_its_classes_keeps_them(tmp_path: Path) -> None:
+    make, target = MODELS["cat texts"]
+    path = saved(tmp_path / "model.cbm", make().fit(FRAME, target))
+    for named in (None, ["low", "high"], ["high", "low"]):
+        assert read_model(path, classes=named).classes_.tolist() == ["high", "low"]
+
+
 def test_another_task_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.txt", light().fit(FRAME, TWO))
     with pytest.raises(ProjectError, match="trained for a classification, not for a regression"):

@@ -68,6 +68,16 @@ def test_a_classifier_is_found_by_its_outputs(
     np.testing.assert_allclose(source.predict_proba(FRAME), model.predict_proba(X), atol=1e-5)
 
 
+def test_classes_that_the_model_knows_are_kept(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(X, TEXTS)
+    for zipmap in (True, False):
+        made = to_onnx(model, X[:1], options={"zipmap": zipmap})
+        if zipmap:
+            del made.graph.output[0]  # only the ZipMap is left to tell the classes
+        source = read_model(saved(tmp_path / "model", made), classes=[f"other {name}" for name in model.classes_])
+        assert source.classes_.tolist() == model.classes_.tolist()
+
+
 @pytest.mark.parametrize("given", [np.float32, np.float64])
 @pytest.mark.parametrize("dtype", Dtype)
 def test_a_regression_is_found_by_its_output(given: Any, dtype: Dtype, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,17 +19,19 @@ from onnx import TensorProto, helper, numpy_helper
 from hakobu_runtime.device.output import output_columns
 from hakobu_runtime.errors import BundleError
 from hakobu_runtime.format.block import Form, Wanted
-from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.feature import Baseline, Kind, Policy, Range
 from hakobu_runtime.format.golden import Cell, Golden, Tolerance
 from hakobu_runtime.format.histogram import NumberBins
 from hakobu_runtime.format.manifest import Dtype, Manifest, Regression, Tensors
-from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.rows.source import Layout, open_rows
 from hakobu_runtime.rows.write import table_bytes
+from hakobu_runtime.scorer.record import Record
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.single import Single
+
+Records = Callable[[], Any]
+"""What makes a record in memory."""
 
 EPOCH = 1_700_000_000.0
 """float32 tells only every 128th second apart here."""
@@ -103,30 +105,7 @@ def values(manifests: Pair) -> Scorer:
     return Scorer(manifests.values, regressor())
 
 
-class Kept:
-    """A record in memory."""
-
-    def __init__(self) -> None:
-        self.counts: dict[Window, WindowCounts] = {}
-        self._drains: list[Callable[[], Mapping[Window, WindowCounts]]] = []
-
-    def add(self, counts: Mapping[Window, WindowCounts]) -> None:
-        for window, found in counts.items():
-            self.counts.setdefault(window, WindowCounts()).add(found)
-
-    def later(self, drain: Callable[[], Mapping[Window, WindowCounts]], *, now: bool) -> None:
-        self._drains.append(drain)
-
-    def flush(self) -> None:
-        for drain in self._drains:
-            self.add(drain())
-
-    @property
-    def today(self) -> WindowCounts:
-        return self.counts[Window.of(datetime.now(UTC), Span.DAY)]
-
-
-def careful(manifest: Manifest, model: bytes, record: Kept | None = None) -> Scorer:
+def careful(manifest: Manifest, model: bytes, record: Record | None = None) -> Scorer:
     scorer = Scorer(manifest, model, record)
     scorer._single = None
     return scorer
@@ -160,19 +139,17 @@ near = st.floats(EPOCH - 1, EPOCH + 3) | st.integers(int(EPOCH) - 1, int(EPOCH) 
 @pytest.mark.parametrize("task", ["classes", "values"])
 @settings(max_examples=150, deadline=None)
 @given(rows=st.lists(st.fixed_dictionaries({"temp": near | odd, "load": near | odd}), min_size=1, max_size=12))
-def test_both_ways_say_and_count_the_same(manifests: Pair, task: str, rows: list[dict[str, object]]) -> None:
+def test_both_ways_say_and_count_the_same(
+    manifests: Pair, kept: Records, task: str, rows: list[dict[str, object]]
+) -> None:
     manifest, model = getattr(manifests, task), classifier() if task == "classes" else regressor()
-    fast, slow = Kept(), Kept()
+    fast, slow = kept(), kept()
     quick, sure = Scorer(manifest, model, fast), careful(manifest, model, slow)
     for row in rows:
         assert quick.score_one(row) == sure.score_one(row)
     quick.flush()
     sure.flush()
-    ours, theirs = fast.today, slow.today
-    assert (ours.rows, ours.verdicts, ours.breaches) == (theirs.rows, theirs.verdicts, theirs.breaches)
-    for one, other in ((ours.features, theirs.features), (ours.outputs, theirs.outputs)):
-        assert one.keys() == other.keys()
-        assert all(np.array_equal(one[name], other[name]) for name in one)
+    fast.assert_like(slow)
 
 
 def test_ranges_are_compared_as_doubles_and_said_as_they_are(classes: Scorer) -> None:
@@ -217,10 +194,10 @@ def test_values_keep_every_digit_in_memory_and_in_files(values: Scorer) -> None:
     assert float(csv[0].split(",")[1]) == json.loads(lines[0])["prediction"] == expected
 
 
-def test_counts_are_taken_on_doubles(manifests: Pair) -> None:
+def test_counts_are_taken_on_doubles(manifests: Pair, kept: Records) -> None:
     below = float(np.nextafter(EPOCH + 1, 0))
     for scorer_of in (Scorer, careful):
-        record = Kept()
+        record = kept()
         scorer = scorer_of(manifests.values, regressor(), record)
         for temp in (below, EPOCH + 1, EPOCH + 1.5):
             scorer.score_one({"temp": temp, "load": EPOCH})

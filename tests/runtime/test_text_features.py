@@ -1,7 +1,8 @@
 """Free text: read as it is, watched by its length, put in lower case as Python does, and fed in small runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,11 +15,9 @@ from hakobu_runtime import model as model_module
 from hakobu_runtime.device.drift import baselines
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.block import Block
-from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.feature import Baseline, Categories, Feature, Kind, Missing, Part, Policy, Range
 from hakobu_runtime.format.histogram import CategoryBins, NumberBins
 from hakobu_runtime.format.manifest import SCHEMA, Dtype, Manifest, Provenance, Regression, Tensors
-from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.limits import check as check_module
 from hakobu_runtime.limits.breach import Verdict
 from hakobu_runtime.limits.check import Checked, check
@@ -206,46 +205,24 @@ def test_rows_fed_in_runs_are_scored_as_rows_fed_at_once() -> None:
     assert predict(cut, *texts) == predict(whole, *texts) == [8, 0, 21, 0, 3, 0] * 5
 
 
-class Kept:
-    """A record in memory."""
-
-    def __init__(self) -> None:
-        self.counts: dict[Window, WindowCounts] = {}
-        self._drains: list[object] = []
-
-    def add(self, counts: Mapping[Window, WindowCounts]) -> None:
-        for window, found in counts.items():
-            self.counts.setdefault(window, WindowCounts()).add(found)
-
-    def later(self, drain: object, *, now: bool) -> None:
-        self._drains.append(drain)
-
-    def flush(self) -> None:
-        for drain in self._drains:
-            self.add(drain())  # type: ignore[operator]
-
-
 odd: st.SearchStrategy[object] = st.sampled_from(
     [None, "", "leak", "pump \ud83d leak", "İSTANBUL", "x" * 20, "x" * 21, 12345, 1.5, True, b"pump", float("nan")]
 )
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(odd | st.text(max_size=25), min_size=1, max_size=8))
-def test_both_ways_of_one_row_say_and_count_the_same(cells: list[object]) -> None:
+@given(cells=st.lists(odd | st.text(max_size=25), min_size=1, max_size=8))
+def test_both_ways_of_one_row_say_and_count_the_same(kept: Callable[[], Any], cells: list[object]) -> None:
     manifest = promise(note(), lowercase=True, most_rows=2)
     assert Single.fits(manifest)
-    fast, slow = Kept(), Kept()
+    fast, slow = kept(), kept()
     quick, sure = Scorer(manifest, content(), fast), Scorer(manifest, content(), slow)
     sure._single = None
     for cell in cells:
         assert quick.score_one({"note": cell}) == sure.score_one({"note": cell})
     quick.flush()
     sure.flush()
-    window = Window.of(datetime.now(UTC), Span.DAY)
-    ours, theirs = fast.counts[window], slow.counts[window]
-    assert (ours.rows, ours.verdicts, ours.breaches) == (theirs.rows, theirs.verdicts, theirs.breaches)
-    assert ours.features["note"].tolist() == theirs.features["note"].tolist()
+    fast.assert_like(slow)
 
 
 def test_an_ordinary_text_goes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:

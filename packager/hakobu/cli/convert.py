@@ -10,8 +10,7 @@ import click
 from hakobu.settings import Task
 from hakobu_runtime.console.progress import Progress
 from hakobu_runtime.console.shell import show_json
-from hakobu_runtime.disk import write_whole
-from hakobu_runtime.errors import FINDING, ProjectError, UsageError
+from hakobu_runtime.errors import FINDING, UsageError
 from hakobu_runtime.format.golden import Tolerance
 from hakobu_runtime.rows.source import Layout
 
@@ -71,31 +70,33 @@ def command(model: Path, output: Path | None, *, as_json: bool, trust_pickle: bo
     """
     # Only now: scikit-learn takes its time to load.
     from hakobu.convert.convert import convert
+    from hakobu.convert.destination import check_destination, write_model
     from hakobu.convert.sample import read_sample
+    from hakobu.convert.stated import stated
     from hakobu.convert.words import fields, summary
     from hakobu.export.confined import Confines
     from hakobu.sources.read import read_model
 
     try:
         tolerance = Tolerance(told["absolute"], told["relative"])
+        confines = Confines(told["time_limit"], told["memory_limit"])
     except ValueError as error:
         raise UsageError(str(error)) from error
-    classes = told["classes"].split(",") if told["classes"] else None
-    task = Task(told["task"]) if told["task"] else None
+    said = stated(told["task"], told["classes"], told["expected"])
+    if output is not None:
+        check_destination(output, model, told["sample"])
     with Progress("converting", 3) as progress, redirect_stdout(sys.stderr):
         progress.reach(0, "read")
-        estimator = read_model(model, trust_pickle=trust_pickle, task=task, classes=classes)
+        estimator = read_model(model, trust_pickle=trust_pickle, task=said.task, classes=said.classes)
+        said.check_source(model, estimator)
         layout = Layout(delimiter=told["delimiter"], encoding=told["encoding"])
         sample = read_sample(told["sample"], estimator, layout=layout, texts=told["texts"], expected=told["expected"])
         progress.reach(1, "convert and prove")
-        outcome = convert(estimator, sample, tolerance, Confines(told["time_limit"], told["memory_limit"]))
+        outcome = convert(estimator, sample, tolerance, confines, said)
         progress.reach(3)
     path = None
     if outcome.exported is not None and output is not None:
-        try:
-            write_whole(output, outcome.exported.model)
-        except OSError as error:
-            raise ProjectError(f"{output}: the model cannot be written: {error.strerror}") from error
+        write_model(output, outcome.exported.model)
         path = output
     if as_json:
         show_json("hakobu.convert/1", path=None if path is None else str(path), **fields(outcome, tolerance))

@@ -12,13 +12,15 @@ import pandas as pd
 from hakobu.convert.learned import learned
 from hakobu.convert.outcome import Converted, Proof, Status
 from hakobu.convert.sample import Sample
+from hakobu.convert.stated import Stated
+from hakobu.convert.told import told_by
 from hakobu.export.advice import advice
 from hakobu.export.confined import Confines, confined
 from hakobu.export.convert import Exported, export
 from hakobu.pack.hard import hard_block
 from hakobu.parity import Parity, compare
 from hakobu.sources.classes import classes_of
-from hakobu.sources.served import Served, Told
+from hakobu.sources.served import Served
 from hakobu.table import frame_of, matrices_of
 from hakobu_runtime.errors import BundleError, ProjectError
 from hakobu_runtime.format.feature import Feature, Missing
@@ -46,11 +48,16 @@ class _Travel:
 
 
 def convert(
-    estimator: Any, sample: Sample, tolerance: Tolerance | None = None, confines: Confines | None = None
+    estimator: Any,
+    sample: Sample,
+    tolerance: Tolerance | None = None,
+    confines: Confines | None = None,
+    stated: Stated | None = None,
 ) -> Converted:
     """Export `estimator`, fitted, and hold it against itself on the rows of `sample` and on hard rows made from them.
 
     Numbers are read in the sample's dtype, and in the other one where that fails. The source is always given doubles.
+    Raises UsageError where the model is not what was `stated` of it, InputError at a wrong cell of expected outputs.
     """
     served = Served(estimator)
     frame = frame_of(sample.block, sample.inputs, Dtype.FLOAT64)
@@ -63,6 +70,7 @@ def convert(
             classes = classes_of(estimator, served, frame)
         except ProjectError as error:
             return _refused(draft, error, estimator)
+        (stated or Stated()).check_classes(classes)
         travel = _Travel(estimator, served, sample, frame, classes, tolerance or Tolerance(), confines or Confines())
         draft = replace(draft, classes=classes)
         first = _try(travel, draft)
@@ -111,9 +119,9 @@ def _prove(travel: _Travel, exported: Exported, dtype: Dtype) -> tuple[Proof | N
         edges = frame_of(made, sample.inputs, Dtype.FLOAT64)
         return Proof(rows, _compare(travel, travel.served, model, edges, dtype)), features
     predicted = _predict(model, travel.frame, sample, dtype)
-    if sample.expected is None:
+    told = told_by(sample, travel.classes)
+    if told is None:
         return None, ()
-    told = Told(sample.expected, travel.classes)
     return Proof(compare(told, travel.frame, predicted, travel.classes, travel.tolerance)), ()
 
 
@@ -123,10 +131,24 @@ def _compare(travel: _Travel, source: Any, model: Model, frame: pd.DataFrame, dt
         return compare(source, frame, predicted, travel.classes, travel.tolerance)
     except ValueError as error:
         words = " ".join(str(error).split())[:300]
+        place = f"row {_first_refused(source, frame) + 1} of the sample" if frame is travel.frame else "some hard rows"
         raise ProjectError(
-            f"the model refuses some of the rows: {words}\n"
+            f"the model refuses {place}: {words}\n"
             "remedy: let the pipeline impute what is missing and ignore what is unknown, or mend the sample"
         ) from error
+
+
+def _first_refused(source: Any, frame: pd.DataFrame) -> int:
+    """Return the first row of `frame`, from 0, that `source` refuses."""
+    taken, refused = 0, len(frame)
+    while refused - taken > 1:
+        middle = (taken + refused) // 2
+        try:
+            source.predict(frame.iloc[:middle])
+            taken = middle
+        except ValueError:
+            refused = middle
+    return refused - 1
 
 
 def _predict(model: Model, frame: pd.DataFrame, sample: Sample, dtype: Dtype) -> Predicted:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 
+from hakobu.export.foreign import is_foreign
 from hakobu.export.inside import inside
 from hakobu.table import join
 from hakobu_runtime.errors import InputError
 from hakobu_runtime.format.block import Block, Form, Wanted
 from hakobu_runtime.format.feature import Input, Kind
 from hakobu_runtime.format.manifest import Dtype
-from hakobu_runtime.limits.derive import wanted
+from hakobu_runtime.limits.breach import Rule, quote
+from hakobu_runtime.limits.derive import derive_number, wanted
 from hakobu_runtime.rows.cells import parse_number
 from hakobu_runtime.rows.source import Layout, open_rows
 
@@ -25,6 +27,9 @@ FEWEST = 20
 
 _MISSING = frozenset({"NaN", "nan", "NA", "N/A", "NULL", "null", "None"})
 """What stands for "missing" in the files that training libraries write."""
+
+_SIGNS = ",;\t|"
+"""What stands between columns."""
 
 _TRUTH = frozenset({"true", "false"})
 
@@ -38,8 +43,8 @@ class Sample:
     block: Block
     dtype: Dtype
     """float32 when every number of the sample is one, else float64."""
-    expected: NDArray[np.object_] | None
-    """Shape (n,): the outputs that the file tells, as texts; None when it tells none."""
+    expected: tuple[str, NDArray[np.object_]] | None
+    """The column of the outputs that the file tells, and its texts, shape (n,); None when it tells none."""
 
 
 def read_sample(
@@ -59,9 +64,15 @@ def read_sample(
     if told.size < FEWEST:
         raise InputError(f"{path}: holds {told.size} rows; bring {FEWEST} or more, the more the better")
     known = dict.fromkeys(texts, Kind.CATEGORY) | _text_columns(estimator, columns)
-    inputs = tuple(Input(name=name, column=name, kind=known.get(name) or _kind(path, name, told)) for name in columns)
+    numeric = is_foreign(estimator) and not estimator.reads_text
+    inputs = tuple(
+        Input(name=name, column=name, kind=known.get(name) or _kind(path, name, told, numeric=numeric))
+        for name in columns
+    )
     block = _read(path, wanted(inputs, missing_values=_MISSING), layout)
-    return Sample(path, inputs, block, _dtype(block), None if expected is None else told.texts[expected])
+    for wish in inputs:
+        _check_cells(path, wish, block, told.texts[wish.column], numeric=numeric)
+    return Sample(path, inputs, block, _dtype(block), None if expected is None else (expected, told.texts[expected]))
 
 
 def _columns(path: Path, layout: Layout) -> tuple[str, ...]:
@@ -102,6 +113,8 @@ def _read_by(estimator: Any, path: Path, names: Sequence[str]) -> tuple[str, ...
 
 
 def _near(name: str, names: Sequence[str]) -> str:
+    if len(names) == 1 and (sign := next((sign for sign in _SIGNS if sign in names[0]), "")):
+        return f"; its header is one column, '{names[0]}': say --delimiter '{sign}'"
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(names[:12])}"
 
@@ -109,28 +122,49 @@ def _near(name: str, names: Sequence[str]) -> str:
 def _text_columns(estimator: Any, columns: Sequence[str]) -> dict[str, Kind]:
     """Return the columns whose encoder learned texts, which may look like numbers, and those of free text."""
     found: dict[str, Kind] = {}
-    for table in inside(estimator, (ColumnTransformer,)):
-        for _, part, chosen in getattr(table, "transformers_", ()):
-            if isinstance(chosen, slice | Callable):
-                continue
-            names = [columns[name] if isinstance(name, int) else name for name in np.atleast_1d(chosen).tolist()]
-            first = part.steps[0][1] if hasattr(part, "steps") else part
-            for name, known in zip(names, getattr(first, "categories_", ()), strict=False):
-                if any(isinstance(value, str) for value in known):
-                    found[name] = Kind.CATEGORY
-            if isinstance(first, CountVectorizer):
-                found |= dict.fromkeys(names, Kind.TEXT)
+    tables = inside(estimator, (ColumnTransformer,))
+    parts = [part[1:] for table in tables for part in getattr(table, "transformers_", ())]
+    for part, chosen in parts or [(estimator, columns)]:
+        if isinstance(chosen, slice | Callable):
+            continue
+        names = [columns[name] if isinstance(name, int) else name for name in np.atleast_1d(chosen).tolist()]
+        first = part.steps[0][1] if hasattr(part, "steps") else part
+        for name, known in zip(names, getattr(first, "categories_", ()), strict=False):
+            if any(isinstance(value, str) for value in known):
+                found[name] = Kind.CATEGORY
+        if isinstance(first, CountVectorizer):
+            found |= dict.fromkeys(names, Kind.TEXT)
     return found
 
 
-def _kind(path: Path, name: str, told: Block) -> Kind:
-    cells = [cell for cell in set(told.texts[name].tolist()) if cell]
+def _kind(path: Path, name: str, told: Block, *, numeric: bool) -> Kind:
+    """Return what the column `name` holds: numbers where the model reads nothing else, or where most cells are."""
+    cells = [cell for cell in told.texts[name].tolist() if cell]
+    distinct = set(cells)
     if not cells:
         raise InputError(f"{path}: the column '{name}' is empty in every row: a sample must show what it holds")
-    if {cell.lower() for cell in cells} <= _TRUTH:
+    if {cell.lower() for cell in distinct} <= _TRUTH:
         return Kind.BOOLEAN
-    numbers = [parse_number(cell) for cell in cells]
-    return Kind.CATEGORY if any(number is None for number in numbers) else Kind.NUMBER
+    texts = {cell for cell in distinct if parse_number(cell) is None}
+    few = 2 * sum(cell in texts for cell in cells) < len(cells)
+    return Kind.NUMBER if numeric or few else Kind.CATEGORY
+
+
+def _check_cells(path: Path, wish: Input, block: Block, texts: NDArray[np.object_], *, numeric: bool) -> None:
+    """Raise InputError at the first cell that the device would not read as `wish` has it: it would count as missing."""
+    if wish.reads_text:
+        return
+    invalid = derive_number(wish, block, Dtype.FLOAT64).invalid
+    if not invalid:
+        return
+    row = min(invalid)
+    rule = invalid[row][0]
+    others = f", and {len(invalid) - 1} more like it" if len(invalid) > 1 else ""
+    codes = "" if numeric or rule is not Rule.NOT_A_NUMBER else f", or say --text {wish.name} where it holds categories"
+    raise InputError(
+        f"{path}: row {row + 1}, column '{wish.name}': {quote(texts[row])} is {rule}{others}; "
+        f"mend it, or leave the cell empty if it is missing{codes}"
+    )
 
 
 def _dtype(block: Block) -> Dtype:

@@ -15,6 +15,9 @@ from hakobu_runtime.errors import HakobuError, ProjectError
 
 T = TypeVar("T")
 
+_MOST = 1_000_000
+"""Of seconds and of gigabytes: more is no limit, and beyond what systems take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Confines:
@@ -23,6 +26,11 @@ class Confines:
     seconds: float = 300.0
     gigabytes: float = 8.0
     """Beyond what the process holds already; kept on Linux and macOS, where the system can."""
+
+    def __post_init__(self) -> None:
+        for limit, what in ((self.seconds, "seconds"), (self.gigabytes, "GB")):
+            if not 0 < limit <= _MOST:
+                raise ValueError(f"the limit of {limit:g} {what} must lie above 0 and at {_MOST:,} at most")
 
 
 @dataclass(frozen=True, slots=True)

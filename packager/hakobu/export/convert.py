@@ -32,6 +32,9 @@ OPSETS = {"": 21, "ai.onnx.ml": 3}
 
 IR_VERSION = 10
 
+_ONE_MATRIX = "at most 1 input(s) is(are) supported"
+"""What the exporter says where columns of numbers and of texts meet an estimator that takes them all as one."""
+
 _ELEMENTS = {Dtype.FLOAT32: TensorProto.FLOAT, Dtype.FLOAT64: TensorProto.DOUBLE}
 
 
@@ -117,14 +120,23 @@ def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool, dtype: D
             warnings.simplefilter("ignore")
             return convert_sklearn(estimator, initial_types=types, target_opset=OPSETS, options=options, name="hakobu")
     except Exception as error:
-        words = _plain(error)
-        known = advice(estimator) or (
-            "replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, linear "
-            "models, trees, forests and gradient boosting have)"
+        raise _refusal(estimator, inputs, error) from error
+
+
+def _refusal(estimator: Any, inputs: Sequence[Input], error: Exception) -> ProjectError:
+    """Return, in words, why the exporter ended with `error`."""
+    name, words = type(estimator).__name__, _plain(error)
+    texts = [wish.name for wish in inputs if wish.reads_text]
+    if texts and _ONE_MATRIX in words:
+        return ProjectError(
+            f"{name} reads one matrix of numbers, and {texts[0]!r} holds texts\n"
+            "remedy: encode texts before it, with a ColumnTransformer, or bring the numbers that it was trained on"
         )
-        raise ProjectError(
-            f"{type(estimator).__name__} cannot be exported to ONNX: {words}\nremedy: {known}"
-        ) from error
+    known = advice(estimator) or (
+        "replace that step with one that has a converter (scikit-learn's scalers, imputers, encoders, linear "
+        "models, trees, forests and gradient boosting have)"
+    )
+    return ProjectError(f"{name} cannot be exported to ONNX: {words}\nremedy: {known}")
 
 
 def _plain(error: Exception) -> str:

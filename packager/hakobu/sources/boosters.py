@@ -142,7 +142,7 @@ def adopt_booster(native: Any, task: Task | None, classes: Sequence[ClassLabel] 
             found = catboost.content(native)
             boosted, classifies = catboost.read_model(native), catboost.objective(found) in catboost.CLASSIFIERS
             names = None if native.feature_names_ == [str(n) for n in range(boosted.width)] else native.feature_names_
-            classes = classes or (np.asarray(native.classes_).tolist() if classifies else None)
+            classes = _own_classes(native, classes) if classifies else None
     except NotImplementedError as error:
         reason, _, remedy = str(error).partition("; ")
         raise ProjectError(
@@ -161,6 +161,13 @@ def adopt_booster(native: Any, task: Task | None, classes: Sequence[ClassLabel] 
             f"the model knows {count} classes, and {len(classes)} were named\nremedy: name {count}, in its order"
         )
     return BoosterClassifier(native, boosted, names, classes if classes is not None else tuple(range(count)))
+
+
+def _own_classes(native: Any, classes: Sequence[ClassLabel] | None) -> Sequence[ClassLabel]:
+    """Return the classes of a classifier of CatBoost: its own names, or `classes` where its own are but places."""
+    own: list[ClassLabel] = np.asarray(native.classes_).tolist()
+    told = classes is not None and list(map(str, classes)) == list(map(str, own))
+    return classes if classes is not None and (told or own == list(range(len(own)))) else own
 
 
 def _load_lightgbm(module: Any, path: Path) -> Any:

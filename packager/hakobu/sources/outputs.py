@@ -121,7 +121,7 @@ def found_outputs(
         raise ProjectError(f"the ONNX model has {len(wide)} outputs of numbers and no label\nremedy: {_SEVERAL}")
     name, array = next(iter(wide.items()))
     count = array.shape[1]
-    chosen = tuple(classes or told or known_classes(model, max(2, count)) or range(max(2, count)))
+    chosen = tuple(told or classes or known_classes(model, max(2, count)) or range(max(2, count)))
     check_count(count, chosen)
     return Found(chosen, numbers=name, count=count, scores=scores_of(array))
 

@@ -1,6 +1,6 @@
 """A trained model that is given rows the way the device has them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import available_if
 
 from hakobu.export.gaps import missing_text
-from hakobu_runtime.format.manifest import ClassLabel
 
 
 def _has(name: str) -> Callable[[Any], bool]:
@@ -65,20 +64,3 @@ class Served(BaseEstimator):  # type: ignore[misc]
         if getattr(self.estimator, "feature_names_in_", None) is None and not hasattr(self.estimator, "library"):
             return frame.to_numpy()
         return frame
-
-
-class Told:
-    """The outputs that a file tells, in place of a model that could be asked."""
-
-    def __init__(self, expected: NDArray[np.object_], classes: Sequence[ClassLabel]) -> None:
-        self._expected = expected
-        self._classes = {str(label): label for label in classes}
-
-    def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
-        """Return what the file tells for the rows of `frame`, which are all of its rows; raise ValueError when none."""
-        if self._classes:
-            unknown = [text for text in self._expected if text not in self._classes]
-            if unknown:
-                raise ValueError(f"the expected class {unknown[0]!r} is none of {', '.join(self._classes)}")
-            return np.array([self._classes[text] for text in self._expected])
-        return np.array([float(text) for text in self._expected])

@@ -85,9 +85,14 @@ def _members(bitset: NDArray[np.uint32]) -> list[int]:
 def _classifier(scope: Any, operator: Any, container: Any) -> None:
     writer, booster = Writer(scope, container), operator.raw_operator
     raw = raw_scores(writer, booster, operator.inputs, exact=False)
-    binary = booster.n_trees_per_iteration_ == 1
-    give_classes(writer, operator, above(writer, raw, 0.0) if binary else largest(writer, raw))
-    give_scores(writer, operator, odds_of(writer, raw, binary=binary))
+    give_boosted(writer, operator, raw, odds_of(writer, raw, binary=booster.n_trees_per_iteration_ == 1))
+
+
+def give_boosted(writer: Writer, operator: Any, raw: str, odds: str, *, equal: bool = False) -> None:
+    """Give out `odds`, and the class that the scores `raw` speak for: the second of two above 0 (or at it)."""
+    binary = operator.raw_operator.n_trees_per_iteration_ == 1
+    give_classes(writer, operator, above(writer, raw, 0.0, equal=equal) if binary else largest(writer, raw))
+    give_scores(writer, operator, odds)
 
 
 def _regressor(scope: Any, operator: Any, container: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.sparse import issparse
 from sklearn import decomposition, random_projection
 from sklearn.linear_model import ridge_regression
 from sklearn.neural_network import BernoulliRBM
@@ -14,6 +15,9 @@ from hakobu.export.converters.registry import Converter
 from hakobu.export.converters.step import Step, gives
 
 Matrix = NDArray[np.float64]
+
+_STEPS = 256
+"""Sums of more numbers are not added up one by one."""
 
 
 def _doubles(found: Any) -> Matrix:
@@ -42,6 +46,27 @@ def _principal(step: Step) -> str:
 
 def _projected(step: Step) -> str:
     return step.add("MatMul", step.numbers(), _parts(step.estimator).T)
+
+
+def _sparsely_projected(step: Step) -> str:
+    """Return the projection by a sparse matrix, of float32 added up one by one in float32, as scipy does it.
+
+    Sums of large numbers that cancel each other out are what their rounding makes of them.
+    """
+    parts = step.estimator.components_
+    if step.dtype is np.float64 or not issparse(parts) or parts.dtype != np.float32:
+        return _projected(step)
+    counts = np.diff(parts.indptr)
+    if not 0 < counts.max() <= _STEPS:
+        return _projected(step)
+    given = step.numbers(np.float32)
+    terms = []
+    for place in range(counts.max()):
+        at = np.minimum(parts.indptr[:-1] + place, parts.nnz - 1)
+        weights = np.where(place < counts, parts.data[at], np.float32(0))
+        column = step.add("Gather", given, parts.indices[at].astype(np.int64), axis=1)
+        terms.append(step.add("Mul", column, weights))
+    return step.total(terms)
 
 
 def _factors(step: Step) -> str:
@@ -92,7 +117,7 @@ _KINDS: dict[type, Callable[[Step], str]] = {
     decomposition.SparsePCA: _sparse_parts,
     decomposition.TruncatedSVD: _projected,
     random_projection.GaussianRandomProjection: _projected,
-    random_projection.SparseRandomProjection: _projected,
+    random_projection.SparseRandomProjection: _sparsely_projected,
 }
 
 _RIGHT = (decomposition.PCA, decomposition.IncrementalPCA, decomposition.TruncatedSVD)
@@ -103,7 +128,9 @@ def _mended(model: Any) -> bool:
     return not isinstance(model, (*_RIGHT, random_projection.GaussianRandomProjection))
 
 
+_REPAIRS = {random_projection.SparseRandomProjection: "added up in the source's own type and order"}
+
 CONVERTERS = tuple(
-    Converter(kind, gives(_count), _converts(found), "added up in double", mends=_mended)
+    Converter(kind, gives(_count), _converts(found), _REPAIRS.get(kind, "added up in double"), mends=_mended)
     for kind, found in _KINDS.items()
 )

@@ -9,17 +9,8 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
 from hakobu.export.converters import responses
-from hakobu.export.converters.boosting import odds_of
-from hakobu.export.converters.classes import (
-    OPTIONS,
-    above,
-    classifier_shape,
-    give,
-    give_classes,
-    give_scores,
-    largest,
-    regressor_shape,
-)
+from hakobu.export.converters.boosting import give_boosted, odds_of
+from hakobu.export.converters.classes import OPTIONS, classifier_shape, give, regressor_shape
 from hakobu.export.converters.forests import wood_of
 from hakobu.export.converters.groves import sums_of
 from hakobu.export.converters.registry import Converter
@@ -67,9 +58,7 @@ def _probabilities(writer: Writer, booster: Any, given: Sequence[Any]) -> str:
 def _classifier(scope: Any, operator: Any, container: Any) -> None:
     writer, booster = Writer(scope, container), operator.raw_operator
     raw = raw_scores(writer, booster, operator.inputs)
-    binary = booster.n_trees_per_iteration_ == 1
-    give_classes(writer, operator, above(writer, raw, 0.0, equal=True) if binary else largest(writer, raw))
-    give_scores(writer, operator, _odds(writer, booster, raw))
+    give_boosted(writer, operator, raw, _odds(writer, booster, raw), equal=True)
 
 
 def _regressor(scope: Any, operator: Any, container: Any) -> None:

@@ -1,11 +1,6 @@
 """The quantiles of the normal distribution, by M. J. Wichura's AS 241, Applied Statistics 37 (1988) 477."""
 
-import numpy as np
-
 from hakobu.export.converters.writer import Writer
-
-TAIL = np.exp(-25.0)
-"""Below it the approximation would need a third pair of polynomials."""
 
 # Numerators and denominators, the constants first: about the middle, and in the tails.
 _MIDDLE = (
@@ -23,7 +18,10 @@ _TAIL = (
 
 
 def normal_quantile(writer: Writer, chance: str) -> str:
-    """Give the number below which a normal one lies with `chance`: doubles between TAIL and 1 - TAIL."""
+    """Give the number below which a normal one lies with `chance`: doubles between exp(-25) and 1 - exp(-25).
+
+    Nearer to 0 or 1, the approximation would need a third pair of polynomials.
+    """
     shift = writer.add("Sub", chance, 0.5)
     middle = writer.add("Sub", 0.180625, writer.add("Mul", shift, shift))
     inner = writer.add("Mul", shift, _ratio(writer, middle, _MIDDLE))

@@ -5,6 +5,7 @@ a vote. So the families that people put there compute in double, by the scorers 
 others go through skl2onnx's own converters.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -55,6 +56,32 @@ def rough_probabilities_of(writer: Writer, estimator: Any, given: Sequence[Any])
     """Return predict_proba of `estimator` on `given` as doubles that may have been float32: for what has no steps."""
     estimator, given = _last(writer, estimator, given)
     return writer.double(parsed(writer.scope, estimator, given)[1].full_name)
+
+
+def gives_float32(estimator: Any, given: Sequence[Any]) -> bool:
+    """Say whether predict_proba of `estimator` answers `given` in float32: as most do that were fitted on float32."""
+    from skl2onnx.common.data_types import FloatTensorType
+
+    last = last_of(estimator)
+    width = getattr(last, "n_features_in_", None)
+    narrow = all(isinstance(value.type, FloatTensorType) for value in given)
+    if not narrow or width is None or not hasattr(last, "predict_proba"):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the row has no names
+        odds = last.predict_proba(np.zeros((1, width), dtype=np.float32))
+    return bool(np.asarray(odds).dtype == np.float32)
+
+
+def is_added_in_double(estimator: Any) -> bool:
+    """Say whether probabilities_of() computes those of `estimator` in double."""
+    return type(last_of(estimator)) in PROBABILITIES
+
+
+def last_of(estimator: Any) -> Any:
+    """Return the estimator that answers for `estimator`: the last step of what may be a pipeline."""
+    estimator = inner_of(estimator)
+    return last_of(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
 
 
 def decisions_of(writer: Writer, estimator: Any, given: Sequence[Any]) -> str:

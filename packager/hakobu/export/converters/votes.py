@@ -23,11 +23,13 @@ from hakobu.export.converters.classes import (
     labels_of,
     regressor_shape,
 )
-from hakobu.export.converters.forests import settle_ties
+from hakobu.export.converters.forests import TIE, settle_ties
 from hakobu.export.converters.registry import Converter
 from hakobu.export.converters.responses import (
     codes_of,
     decisions_of,
+    gives_float32,
+    is_added_in_double,
     matrix_of,
     probabilities_of,
     rough_probabilities_of,
@@ -37,9 +39,12 @@ from hakobu.export.converters.responses import (
 from hakobu.export.converters.writer import Writer
 
 
-def _weighted(writer: Writer, model: Any, parts: Sequence[str]) -> str:
-    """Return the weighted mean of `parts`, as numpy.average has it."""
+def _weighted(writer: Writer, model: Any, parts: Sequence[str], *, narrow: bool = False) -> str:
+    """Return the weighted mean of `parts`, as numpy.average has it: in float32 where they are, and have no weights."""
     weights = model._weights_not_none
+    if weights is None and narrow:
+        total = writer.total([writer.float32(part) for part in parts])
+        return writer.double(writer.add("Div", total, np.array(len(parts), dtype=np.float32)))
     if weights is None:
         return writer.add("Div", writer.total(parts), float(len(parts)))
     parts = [writer.add("Mul", part, float(weight)) for part, weight in zip(parts, weights, strict=True)]
@@ -52,18 +57,24 @@ def _hot(writer: Writer, codes: str, classes: int) -> str:
 
 
 def _soft(writer: Writer, model: Any, given: Sequence[Any]) -> str:
-    return _weighted(writer, model, [rough_probabilities_of(writer, part, given) for part in model.estimators_])
+    """Return the mean of the members' probabilities, each in the type that scikit-learn's loops add it up in."""
+    odds = [probabilities_of(writer, part, given) for part in model.estimators_]
+    narrow = [gives_float32(part, given) for part in model.estimators_]
+    parts = [writer.double(writer.float32(part)) if rounds else part for part, rounds in zip(odds, narrow, strict=True)]
+    return _weighted(writer, model, parts, narrow=all(narrow))
 
 
 def _vote(scope: Any, operator: Any, container: Any) -> None:
     writer, model, given = Writer(scope, container), operator.raw_operator, operator.inputs
+    width = TIE
     if model.voting == "soft":
         scores = _soft(writer, model, given)
+        width = 0.0 if all(map(is_added_in_double, model.estimators_)) else TIE
     else:
         codes = [codes_of(writer, part, given) for part in model.estimators_]
         scores = _weighted(writer, model, [_hot(writer, code, len(model.classes_)) for code in codes])
     give_scores(writer, operator, scores)
-    settle_ties(writer, operator, scores)
+    settle_ties(writer, operator, scores, width)
 
 
 def _vote_value(writer: Writer, model: Any, given: Sequence[Any]) -> str:
