@@ -1,0 +1,1 @@
+"""Container images with a model inside, made of files alone: without a daemon, and without root."""
