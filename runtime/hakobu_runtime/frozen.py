@@ -18,12 +18,12 @@ from click.core import ParameterSource
 from hakobu_runtime import cli
 from hakobu_runtime.console.shell import Group, fail, warn
 from hakobu_runtime.console.window import owns_terminal, wait_for_enter
-from hakobu_runtime.device.inside import Inside, box_inside
+from hakobu_runtime.device.inside import Inside, box_inside, own_program
 from hakobu_runtime.errors import HakobuError, InputError, StateError, UsageError
 from hakobu_runtime.version import __version__
 
 _DROPPED = "dropped"
-_BUNDLE_OPTIONS = {"score": "bundle", "stream": "bundle", "about": "file"}
+_BUNDLE_OPTIONS = {"score": "bundle", "stream": "bundle", "about": "file", "explain": "file"}
 """The commands that can be told which bundle to use, and the option that does."""
 _MARKS = ("portable", "portable.txt")
 """The names of the empty file beside the executable that says that the state belongs there; Windows hides endings."""
@@ -89,7 +89,7 @@ def _place(context: click.Context, model: str, state: Path | None, *, portable: 
     """Return the state folder: the named one, or beside the program where that is asked for, or the user's own."""
     from hakobu_runtime.device.state import default_folder
 
-    beside = Path(sys.executable).parent
+    beside = (own_program() or Path(sys.executable)).parent
     named = context.get_parameter_source("state") is ParameterSource.COMMANDLINE
     if portable and named:
         raise UsageError("--portable and --state name two folders: choose one")
@@ -104,9 +104,11 @@ def _settle(context: click.Context, box: Inside) -> None:
     from hakobu_runtime.device.floor import settle, too_new
     from hakobu_runtime.device.state import open_state
 
+    now = datetime.now(UTC)
+    _doubt_clock(context, now)
     try:
         state = open_state(context.obj)
-        settle(state, box, datetime.now(UTC))
+        settle(state, box, now)
         words = too_new(state, box)
     except HakobuError as error:
         _bear(context, error)
@@ -117,6 +119,18 @@ def _settle(context: click.Context, box: Inside) -> None:
         context.default_map = {
             name: {**known, **own.get(name, {})} for name, known in (context.default_map or {}).items()
         }
+
+
+def _doubt_clock(context: click.Context, now: datetime) -> None:
+    """Say that the clock is wrong, as one is whose battery is empty: the counts would lie under a day of long ago."""
+    from hakobu_runtime.device.clock import is_possible
+
+    if is_possible(now) or context.invoked_subcommand == "doctor":
+        return
+    from hakobu_runtime.device.machine import clock
+
+    found = clock(now, ())
+    warn(f"{found.words}; {found.remedy}")
 
 
 def _bear(context: click.Context, error: HakobuError) -> None:
@@ -171,8 +185,14 @@ def dropped(context: click.Context, files: tuple[Path, ...]) -> None:
 def _handle(context: click.Context, file: Path) -> None:
     if file.suffix.lower() == ".hako":
         _run(context, "install", ["--", str(file)])
-    else:
-        _run(context, "score", ["-o", str(beside(file)), "--", str(file)])
+        return
+    if not os.access(file.parent, os.W_OK):  # as on a disc, or in a folder of the administrator's
+        name = context.find_root().command.name
+        raise InputError(
+            f"{file.absolute().parent}: nothing can be written there, beside {file.name}; say where the scores shall "
+            f'go: {name} score "{file}" -o SCORES.csv'
+        )
+    _run(context, "score", ["-o", str(beside(file)), "--", str(file)])
 
 
 def _run(context: click.Context, name: str, words: list[str]) -> Any:
@@ -194,8 +214,9 @@ def beside(file: Path) -> Path:
 
 def main() -> None:
     """Run the executable."""
-    _forget_own_libraries()
-    box, name = None, Path(sys.executable).stem
+    if getattr(sys, "frozen", False):
+        _forget_own_libraries()
+    box, name = None, (own_program() or Path(sys.executable)).stem
     try:
         box = box_inside()
         if box is None:
@@ -222,3 +243,7 @@ def _start(commands: Executable, name: str) -> None:
         if commands.alone and owns_terminal():
             with suppress(EOFError, KeyboardInterrupt, OSError):
                 wait_for_enter()
+
+
+if __name__ == "__main__":  # as the launcher of an install kit starts it, by the Python of that PC
+    main()

@@ -1,5 +1,6 @@
 """The commands as a user runs them, and a device with a bundle installed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,15 +8,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from hakobu_runtime.trust import PrivateKey
+from hakobu_runtime.bundle import open_bundle, pack_files
+from hakobu_runtime.device.lock import locked
+from hakobu_runtime.format.codec import encode
+from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
 
 Ended = subprocess.CompletedProcess[str]
 Command = Callable[..., Ended]
 
 
-def _command(module: str, *words: object, env: dict[str, str] | None = None) -> Ended:
+def _command(module: str, *words: object, env: dict[str, str] | None = None, patience: float = 60) -> Ended:
     """Run a command with nobody at a terminal; words may be bytes, where a name is no text."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HAKOBU_", "NO_COLOR"))}
     return subprocess.run(
@@ -24,7 +29,7 @@ def _command(module: str, *words: object, env: dict[str, str] | None = None) -> 
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=60,
+        timeout=patience,
         start_new_session=True,  # so that there is no terminal to ask for a passphrase either
         env={**inherited, **(env or {})},
     )
@@ -44,8 +49,8 @@ def hakobu_run() -> Command:
 def hakobu() -> Command:
     """`hakobu`."""
 
-    def run(*words: object, env: dict[str, str] | None = None) -> Ended:
-        return _command("hakobu", *words, env=env)
+    def run(*words: object, env: dict[str, str] | None = None, patience: float = 60) -> Ended:
+        return _command("hakobu", *words, env=env, patience=patience)
 
     return run
 
@@ -88,3 +93,73 @@ def refused() -> Callable[..., None]:
         assert not missing, (missing, lines[0])
 
     return check
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, machines_box: Path, release_key: PrivateKey) -> Path:
+    """A folder for what is made once for all workers: machines.hako is in it, and the key that it is signed with."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen 箱"
+    with locked(root, patience=900):
+        if not root.exists():
+            root.mkdir()
+            shutil.copy(machines_box, root / "machines.hako")
+            (root / "key.pub").write_bytes(release_key.public.pem)
+            (root / "key.pem").write_bytes(release_key.to_pem(None))
+    return root
+
+
+@pytest.fixture(scope="session")
+def freeze_room(workshop: Path, request: pytest.FixtureRequest) -> Path:
+    """Where the venv is kept that executables are made in: with pytest's own cache."""
+    return Path(str(request.config.cache.mkdir("hakobu"))) if request.config.cache else workshop / "cache"
+
+
+@pytest.fixture(scope="session")
+def freeze_once(workshop: Path, freeze_room: Path) -> Callable[[str], Path]:
+    """Return the program of machines.hako in one shape, "folder" or "one-file", frozen once."""
+
+    def program(shape: str) -> Path:
+        told = workshop / f"{shape}.json"
+        with locked(told, patience=900):
+            if not told.exists():
+                told.write_text(_freeze(workshop, freeze_room, shape))
+        if not told.read_text().startswith("{"):
+            (pytest.skip if "pip failed" in told.read_text() else pytest.fail)(told.read_text())
+        return Path(json.loads(told.read_text())["program"])
+
+    return program
+
+
+def _freeze(workshop: Path, cache: Path, shape: str) -> str:
+    """Return what the command tells, as JSON; what it says on stderr where it fails."""
+    words = ["freeze", workshop / "machines.hako", "--key", workshop / "key.pub", f"--{shape}", "-o", workshop / "out"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "hakobu", *map(str, words), "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HAKOBU_CACHE": str(cache)},
+    )
+    return ended.stdout if (ended.returncode, ended.stderr) == (0, "") else f"{ended.returncode}: {ended.stderr}"
+
+
+@pytest.fixture(scope="session")
+def release(workshop: Path) -> Callable[..., Path]:
+    """Write another release of machines.hako, with these changes of its manifest."""
+    key = PrivateKey.from_pem((workshop / "key.pem").read_bytes(), None, "the test's key")
+    bundle = open_bundle(workshop / "machines.hako", Keyring((Pin(key.public),)))
+
+    def write(path: Path, **changes: object) -> Path:
+        files = {
+            "manifest.json": encode(msgspec.structs.replace(bundle.manifest, **changes)),
+            "model.onnx": bundle.model,
+            "background.json": encode(bundle.background),
+            "golden.json": encode(bundle.golden),
+            "validation.json": encode(bundle.validation),
+            "MODEL_CARD.md": bundle.card.encode(),
+            "sbom.cdx.json": bundle.sbom,
+        }
+        path.write_bytes(pack_files({**files, "model.sig": sign(files, key)}))
+        return path
+
+    return write

@@ -1,4 +1,4 @@
-"""One real executable: made in a clean venv, and run as on a PC that has no Python and an empty environment."""
+"""Real executables, a folder and one file, run as on a PC that has no Python, and in odd places."""
 
 import json
 import os
@@ -9,13 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pytest
-
-from hakobu_runtime.bundle import open_bundle, pack_files
-from hakobu_runtime.device.lock import locked
-from hakobu_runtime.format.codec import encode
-from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
 
 Ended = subprocess.CompletedProcess[str]
 Command = Callable[..., Ended]
@@ -24,54 +18,41 @@ TABLE = "id,when,load,shifts,hot,line,maker\na,2026-01-05T10:00,55.5,2,true,A,ma
 
 
 class Made(NamedTuple):
-    """What was frozen, from what, and the key that it trusts."""
+    """What was frozen, and from what."""
 
-    folder: Path
     program: Path
     box: Path
-    key: PrivateKey
+    key: Path
+    """The public key that it trusts."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the program is."""
+        return self.program.parent
+
+    def carry(self, target: Path) -> None:
+        """Copy it to the new folder `target`, as a person does."""
+        if self.is_one_file():
+            target.mkdir()
+            shutil.copy(self.program, target)
+        else:
+            shutil.copytree(self.folder, target, symlinks=True)
+
+    def is_one_file(self) -> bool:
+        """Say whether it unpacks itself at each start."""
+        return not (self.folder / "_internal").exists()
 
 
 @pytest.fixture(scope="module")
-def made(
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-    hakobu: Command,
-    machines_box: Path,
-    release_key: PrivateKey,
-) -> Made:
-    """The machines model, frozen once for all workers; the venv that it is made in is kept with pytest's own cache."""
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen 箱"
-    cache = Path(str(request.config.cache.mkdir("hakobu"))) if request.config.cache else root / "cache"
-    with locked(root, patience=900):
-        if not (root / "told.json").exists():
-            _freeze(root, cache, machines_box, release_key)
-    told = root / "told.json"
-    if not told.read_text().startswith("{"):
-        pytest.skip(told.read_text())
-    program = Path(json.loads(told.read_text())["program"])
-    key = PrivateKey.from_pem((root / "key.pem").read_bytes(), None, "the test's key")
-    return Made(program.parent, program, root / "machines.hako", key)
+def made(freeze_once: Callable[[str], Path], workshop: Path) -> Made:
+    """The machines model as a folder."""
+    return Made(freeze_once("folder"), workshop / "machines.hako", workshop / "key.pub")
 
 
-def _freeze(root: Path, cache: Path, box: Path, key: PrivateKey) -> None:
-    root.mkdir(exist_ok=True)
-    shutil.copy(box, root / "machines.hako")
-    (root / "key.pem").write_bytes(key.to_pem(None))
-    (root / "key.pub").write_bytes(key.public.pem)
-    command = [sys.executable, "-m", "hakobu", "freeze", str(root / "machines.hako"), "--key", str(root / "key.pub")]
-    ended = subprocess.run(
-        [*command, "-o", str(root / "out"), "--json"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HAKOBU_CACHE": str(cache)},
-    )
-    if ended.returncode == 10 and "pip failed" in ended.stderr:
-        (root / "told.json").write_text(f"pip cannot fetch what executables are made of: {ended.stderr}")
-        return
-    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
-    (root / "told.json").write_text(ended.stdout)
+@pytest.fixture(scope="module", params=["folder", "one-file"])
+def either(freeze_once: Callable[[str], Path], workshop: Path, request: pytest.FixtureRequest) -> Made:
+    """The machines model as a folder, and as one file."""
+    return Made(freeze_once(request.param), workshop / "machines.hako", workshop / "key.pub")
 
 
 def run(made: Made, *words: object, env: Mapping[str, str] | None = None, before: tuple[str, ...] = ()) -> Ended:
@@ -82,7 +63,7 @@ def run(made: Made, *words: object, env: Mapping[str, str] | None = None, before
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=300,
         check=False,
         start_new_session=True,
     )
@@ -94,21 +75,6 @@ def table(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "in.csv").write_text(TABLE)
     return folder / "in.csv"
-
-
-def release(made: Made, path: Path, **changes: object) -> Path:
-    """Write another release of the model."""
-    bundle = open_bundle(made.box, Keyring((Pin(made.key.public),)))
-    files = {
-        "manifest.json": encode(msgspec.structs.replace(bundle.manifest, **changes)),
-        "model.onnx": bundle.model,
-        "golden.json": encode(bundle.golden),
-        "validation.json": encode(bundle.validation),
-        "MODEL_CARD.md": bundle.card.encode(),
-        "sbom.cdx.json": bundle.sbom,
-    }
-    path.write_bytes(pack_files({**files, "model.sig": sign(files, made.key)}))
-    return path
 
 
 def test_the_folder_holds_the_runtime_and_nothing_of_the_builder(made: Made) -> None:
@@ -127,8 +93,7 @@ def test_it_scores_to_the_byte_what_python_does(made: Made, table: Path, tmp_pat
     ended = run(made, "--state", tmp_path / "state", table)
     assert (ended.returncode, ended.stderr) == (0, "")
     state = tmp_path / "python"
-    (tmp_path / "key.pub").write_bytes(made.key.public.pem)
-    assert hakobu_run("--state", state, "trust", "add", tmp_path / "key.pub").returncode == 0
+    assert hakobu_run("--state", state, "trust", "add", made.key).returncode == 0
     score = ("score", table, "-o", tmp_path / "out.csv", "--bundle", made.box)
     assert hakobu_run("--state", state, *score).returncode == 0
     assert table.with_name("in-scored.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
@@ -150,10 +115,12 @@ def test_its_name_is_the_models_and_its_state_the_users_own(made: Made, table: P
     assert "broke: one of no, yes" in run(made, "about", env=env).stdout
 
 
-def test_a_newer_bundle_wins_and_one_for_a_newer_runtime_leaves_the_old_one(made: Made, tmp_path: Path) -> None:
+def test_a_newer_bundle_wins_and_one_for_a_newer_runtime_leaves_the_old_one(
+    made: Made, tmp_path: Path, release: Callable[..., Path]
+) -> None:
     state = ("--state", tmp_path / "state")
-    assert run(made, *state, "install", release(made, tmp_path / "new.hako", version="2.0.0")).returncode == 0
-    later = release(made, tmp_path / "later.hako", version="3.0.0", min_runtime="99.0.0")
+    assert run(made, *state, "install", release(tmp_path / "new.hako", version="2.0.0")).returncode == 0
+    later = release(tmp_path / "later.hako", version="3.0.0", min_runtime="99.0.0")
     ended = run(made, *state, "install", later)
     assert ended.returncode == 4
     assert "needs hakobu-runtime 99.0.0 or newer" in ended.stderr
@@ -161,13 +128,13 @@ def test_a_newer_bundle_wins_and_one_for_a_newer_runtime_leaves_the_old_one(made
     assert [slot["version"] for slot in active] == ["2.0.0"]
 
 
-def test_two_started_at_once_both_work(made: Made, table: Path, tmp_path: Path) -> None:
-    command = [str(made.program), "--state", str(tmp_path / "state"), "score", str(table), "-o"]
+def test_two_started_at_once_both_work(either: Made, table: Path, tmp_path: Path) -> None:
+    command = [str(either.program), "--state", str(tmp_path / "state"), "score", str(table), "-o"]
     both = [
         subprocess.Popen([*command, str(tmp_path / f"{name}.csv")], env={}, stderr=subprocess.PIPE, text=True)
         for name in "ab"
     ]
-    assert [(process.communicate(timeout=120)[1], process.returncode) for process in both] == [("", 0), ("", 0)]
+    assert [(process.communicate(timeout=300)[1], process.returncode) for process in both] == [("", 0), ("", 0)]
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
@@ -203,3 +170,149 @@ def test_a_bundle_that_was_changed_inside_is_refused(made: Made, table: Path, tm
     ended = run(made._replace(program=copy / made.program.name), "--state", tmp_path / "state", table)
     assert ended.returncode in (4, 5)
     assert not table.with_name("in-scored.csv").exists()
+
+
+def test_one_file_is_small_enough_to_be_carried(freeze_once: Callable[[str], Path]) -> None:
+    assert freeze_once("one-file").stat().st_size < 60_000_000
+
+
+def test_two_builds_are_the_same_bytes(made: Made, tmp_path: Path, freeze_room: Path, hakobu: Command) -> None:
+    env = {"HAKOBU_CACHE": str(freeze_room), "SOURCE_DATE_EPOCH": "315532800"}
+    ended = hakobu("freeze", made.box, "--key", made.key, "-o", tmp_path, env=env, patience=900)
+    assert ended.returncode == 0, ended.stderr
+    again = tmp_path / made.folder.name
+    first, second = (
+        {path.relative_to(root): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+         for path in root.rglob("*")}
+        for root in (made.folder, again)
+    )  # fmt: skip
+    assert first.keys() == second.keys()
+    assert [str(path) for path in first if first[path] != second[path]] == []
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "POSIX", "TMPDIR": "/nowhere"},
+        {"LC_ALL": "ja_JP.eucJP", "HOME": "/nowhere"},
+        {"LANG": "no language"},
+    ],
+    ids=["C", "no TMPDIR", "no HOME", "no locale"],
+)
+def test_it_works_in_any_environment(either: Made, table: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    ended = run(either, "--state", tmp_path / "状態 s", table, env=env)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "data 箱/in-scored.csv: 2 rows" in ended.stdout
+    assert table.with_name("in-scored.csv").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes its streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_works_with_closed_streams(either: Made, table: Path, tmp_path: Path, closed: str) -> None:
+    shell = ("sh", "-c", f'"$@" {closed}', "sh")
+    score = ("score", table, "-o", tmp_path / "out.csv")
+    assert run(either, "--state", tmp_path / "state", *score, before=shell).returncode == 0
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+@pytest.fixture
+def mounted() -> Callable[[str, Path], tuple[str, ...]]:
+    """What runs a command where a folder is mounted: gone with the command, however that ends."""
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode
+    ):
+        pytest.skip("this machine lets nobody mount (unshare --mount)")
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+
+    def before(options: str, folder: Path) -> tuple[str, ...]:
+        script = f'mount {options} "$1" || exit 99; shift; exec "$@"'
+        return ("unshare", "--mount", "sh", "-c", script, "sh", str(folder))
+
+    return before
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    folder = tmp_path / "odd place"
+    folder.mkdir()
+    return folder
+
+
+def test_on_a_read_only_medium_it_scores_elsewhere_and_says_so(
+    either: Made, odd: Path, tmp_path: Path, mounted: Callable[[str, Path], tuple[str, ...]]
+) -> None:
+    medium = tmp_path / "medium"
+    either.carry(medium)
+    (medium / "in.csv").write_text(TABLE)
+    there = either._replace(program=odd / either.program.name)
+    before, state = mounted(f"--bind -o ro '{medium}'", odd), ("--state", tmp_path / "state")
+    ended = run(there, *state, odd / "in.csv", before=before)
+    assert ended.returncode == 6
+    assert "nothing can be written there" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert run(there, *state, "score", odd / "in.csv", "-o", tmp_path / "out.csv", before=before).returncode == 0
+    ended = run(there, "--portable", "status", before=before)
+    assert ended.returncode == 8
+    assert "Read-only file system" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert run(there, "--portable", "doctor", before=before).returncode == 8
+    assert not (medium / "machines-state").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ("-t tmpfs -o noexec none", 127, "failed to map segment from shared object"),
+        ("-t tmpfs -o size=9m none", 255, "Failed to extract"),
+    ],
+    ids=["noexec", "full"],
+)
+def test_a_temporary_folder_that_cannot_be_used_stops_one_file_alone(
+    either: Made,
+    odd: Path,
+    table: Path,
+    tmp_path: Path,
+    mounted: Callable[[str, Path], tuple[str, ...]],
+    options: str,
+    code: int,
+    words: str,
+) -> None:
+    ended = run(either, "--state", tmp_path / "state", table, env={"TMPDIR": str(odd)}, before=mounted(options, odd))
+    if either.is_one_file():  # the system says so, and PyInstaller, before any code of ours; docs/freeze.md explains it
+        assert ended.returncode == code
+        assert words in ended.stderr
+    else:
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_full_disk_is_told_and_with_room_the_same_command_ends_the_work(
+    made: Made, odd: Path, tmp_path: Path, mounted: Callable[[str, Path], tuple[str, ...]]
+) -> None:
+    rows = "".join(f"{n},2026-01-05T10:00,55.5,2,true,A,maker 1\n" for n in range(20_000))
+    (tmp_path / "in.csv").write_text(TABLE.splitlines(keepends=True)[0] + rows)
+    state, score = ("--state", str(tmp_path / "state")), ("score", str(tmp_path / "in.csv"), "-o", str(odd / "out.csv"))
+    script = (
+        '"$@"; echo "ended: $?" >&2; ls "$0" >&2; mount -o remount,size=9m "$0"; "$@" || exit; wc -l < "$0/out.csv" >&2'
+    )
+    full = (*mounted("-t tmpfs -o size=200k none", odd), "sh", "-c", script, str(odd))
+    ended = run(made, *state, *score, before=full)
+    assert ended.returncode == 0, ended.stderr
+    said = ended.stderr.splitlines()
+    assert said[0].startswith(f"machines: error: {odd / 'out.csv'}: cannot be written: No space left on device")
+    assert said[1:] == ["ended: 6", "out.csv.partial", "20001"]
+    counted = json.loads(run(made, *state, "status", "--json").stdout)["counted"]
+    assert [found["rows"] for found in counted] == [20_000]
+
+
+def test_a_full_disk_under_the_state_is_told(
+    made: Made, odd: Path, table: Path, mounted: Callable[[str, Path], tuple[str, ...]]
+) -> None:
+    script = '"$@" status; head -c 9m /dev/zero > "$0/fill" 2>/dev/null; "$@" status; code=$?; "$@" doctor; exit $code'
+    full = (*mounted("-t tmpfs -o size=600k none", odd), "sh", "-c", script, str(odd))
+    ended = run(made, "--state", odd / "state", before=full)
+    assert ended.returncode == 8
+    assert "the disk is full; nothing was lost: free some space and run the command again" in ended.stderr
+    assert "0 MB free on the disk of" in ended.stdout

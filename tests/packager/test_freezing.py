@@ -163,7 +163,7 @@ def test_a_room_is_named_after_all_that_is_in_it() -> None:
 
 
 def test_the_room_gets_what_the_runtime_needs_and_no_more() -> None:
-    names = {line.split(">")[0] for line in room._requirements()}
+    names = {line.split(">")[0] for line in room.requirements()}
     assert "onnxruntime" in names
     assert not names & {"scikit-learn", "pandas", "onnx"}
 

@@ -20,7 +20,8 @@ from hakobu_runtime.device.lock import locked
 from hakobu_runtime.errors import ToolError
 from hakobu_runtime.version import __version__
 
-_TOOLS = ("pyinstaller>=6.10",)
+TOOLS = ("pyinstaller>=6.10",)
+"""What makes executables."""
 _READY = "ready"
 _PATIENCE = 1800.0
 """How many seconds to wait for another freeze that is just making the same room."""
@@ -38,7 +39,7 @@ def clean_python(tell: Tell) -> Path:
     Packages come as wheels alone, so that nothing is compiled, and no foreign build script runs.
     """
     constraints = resources.folder("build") / "constraints.txt"
-    wanted = (*_requirements(), *_TOOLS)
+    wanted = (*requirements(), *TOOLS)
     room = cache_folder() / "freeze" / _name(constraints.read_bytes(), wanted)
     try:
         room.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def clean_python(tell: Tell) -> Path:
     return _python(room)
 
 
-def _requirements() -> tuple[str, ...]:
+def requirements() -> tuple[str, ...]:
     """Return what the runtime says that it needs."""
     declared = importlib.metadata.requires("hakobu-runtime") or []
     return tuple(sorted(line for line in declared if "extra ==" not in line))

@@ -26,6 +26,17 @@ class Tried:
     rows: int
     """How many golden rows it scored from a file as it should."""
 
+    def plain(self) -> dict[str, object]:
+        """Return it for JSON."""
+        return {"version": self.version, "golden_rows": self.rows, "checks": self.checks}
+
+    def words(self) -> str:
+        """Return it in a line."""
+        return (
+            f"in an empty environment it says {self.version!r}, finds nothing wrong with this PC in {self.checks} "
+            f"checks, and scores its {self.rows} golden rows as it should"
+        )
+
 
 def try_out(program: Path, bundle: Bundle, work: Path) -> Tried:
     """Run `program`: its version, doctor with the golden rows, and a file; raise ToolError when any is not right."""

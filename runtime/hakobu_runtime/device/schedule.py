@@ -15,6 +15,7 @@ from datetime import time
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from xml.etree import ElementTree
 
+from hakobu_runtime.device.inside import own_program
 from hakobu_runtime.device.state import open_state
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import InputError, ToolError, UsageError
@@ -82,8 +83,8 @@ def this_platform() -> str:
 
 def this_program() -> tuple[str, ...]:
     """Return the words that start this very program."""
-    if getattr(sys, "frozen", False):
-        return (sys.executable,)
+    if (own := own_program()) is not None:
+        return (str(own),)
     script = Path(sysconfig.get_path("scripts"), "hakobu-run.exe" if sys.platform == "win32" else "hakobu-run")
     return (str(script),) if script.is_file() else (sys.executable, "-m", "hakobu_runtime")
 
@@ -95,13 +96,9 @@ def daily_watch(
 
     What is for another platform names the paths there, and finds its program by the PATH when `program` is None.
     """
-    here = platform == this_platform()
-    if here and not folder.is_dir():
+    if platform == this_platform() and not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; make it first, or check the name")
-    if here:
-        state = open_state(state).root
-    words = (_place(program, platform),) if program else this_program() if here else ("hakobu-run",)
-    words += ("--state", _place(state, platform)) if state else ()
+    words = _program(state, platform, program)
     place = _place(folder, platform)
     words += ("watch", place, "--once", *(("--model", model) if model else ()))
     plain = re.sub("[^a-z0-9]+", "-", _pure(place, platform).name.lower()).strip("-")[:30]
@@ -109,6 +106,22 @@ def daily_watch(
         ["hakobu-watch", *([plain] if plain else []), hashlib.sha256(place.encode("utf-8", "replace")).hexdigest()[:8]]
     )
     return Job(name, f"Score the files in {place} with hakobu", daily, words)
+
+
+def daily_sync(state: Path | None, daily: time, platform: str, *, program: Path | None, model: str | None) -> Job:
+    """Return the job that looks for updates every day, as it is to be written on `platform`; see `daily_watch`."""
+    words = (*_program(state, platform, program), "sync", *(("--model", model) if model else ()))
+    mark = hashlib.sha256("\0".join(words).encode("utf-8", "replace")).hexdigest()[:8]
+    return Job(f"hakobu-sync-{mark}", f"Look for updates of {model or 'the models'} with hakobu", daily, words)
+
+
+def _program(state: Path | None, platform: str, program: Path | None) -> tuple[str, ...]:
+    """Return the words that start the program on `platform`, with its state."""
+    here = platform == this_platform()
+    if here:
+        state = open_state(state).root
+    words = (_place(program, platform),) if program else this_program() if here else ("hakobu-run",)
+    return (*words, *(("--state", _place(state, platform)) if state else ()))
 
 
 def write_schedule(job: Job, platform: str, folder: Path) -> Scheduled:
