@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from hakobu_runtime.format.background import MOST_ROWS
+from hakobu_runtime.format.best_before import BestBefore
 from hakobu_runtime.format.feature import Part, Policy
 from hakobu_runtime.format.golden import Tolerance
 from hakobu_runtime.format.manifest import NAME, VERSION, Dtype, WindowBy
@@ -183,6 +185,26 @@ class GatesTable(Table, frozen=True):
             raise ValueError("latency_ms and size_mb must be greater than 0")
 
 
+class ExplainTable(Table, frozen=True):
+    """`[explain]`: explaining single rows on the device."""
+
+    rows: int = 50
+    """How many background rows go into the box, their columns shuffled apart; 0 for none, then nothing is explained."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rows <= MOST_ROWS:
+            raise ValueError(f"rows {self.rows} must lie between 0 and {MOST_ROWS}")
+
+
+class RunsTable(Table, frozen=True):
+    """`[runs]`: where builds are remembered, beside the file that every project has."""
+
+    tracking: str | None = None
+    """The tracking URI of an MLflow, like `http://mlflow:5000` or `file:///srv/mlruns`."""
+    experiment: str | None = None
+    """The experiment there; the model's name by default."""
+
+
 class KeysTable(Table, frozen=True):
     """`[keys]`: what the bundle is signed with."""
 
@@ -204,4 +226,8 @@ class ProjectFile(Table, frozen=True):
     features: dict[str, FeatureTable]
     gates: GatesTable = GatesTable()
     monitor: MonitorTable = MonitorTable()
+    best_before: BestBefore = BestBefore()
+    """From which day on devices warn, mark every output, and score no more; each may be left out."""
+    explain: ExplainTable = ExplainTable()
+    runs: RunsTable = RunsTable()
     keys: KeysTable = KeysTable()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hakobu_runtime.errors import BundleError, FormatError, TrustError
 from hakobu_runtime.format.archive import check_canonical, read_archive, write_archive
+from hakobu_runtime.format.background import Background, check_background
 from hakobu_runtime.format.codec import decode
 from hakobu_runtime.format.fit import check_fit
 from hakobu_runtime.format.golden import Golden
@@ -27,6 +28,7 @@ _MB = 1024 * 1024
 
 MAX_SIZES: Mapping[str, int] = {
     "MODEL_CARD.md": 4 * _MB,
+    "background.json": 4 * _MB,
     "golden.json": 16 * _MB,
     "manifest.json": 16 * _MB,
     "model.onnx": 512 * _MB,
@@ -54,6 +56,7 @@ class Bundle:
     manifest: Manifest
     model: bytes = field(repr=False)
     golden: Golden = field(repr=False)
+    background: Background = field(repr=False)
     validation: Validation = field(repr=False)
     card: str = field(repr=False)
     sbom: bytes = field(repr=False)
@@ -87,6 +90,8 @@ def read_bundle(content: bytes, where: str, keyring: Keyring) -> Bundle:
         _check_pin(pin, manifest)
         golden = decode(files["golden.json"], Golden, "golden.json")
         _check_golden(golden, manifest)
+        background = decode(files["background.json"], Background, "background.json")
+        check_background(background, manifest)
         validation = decode(files["validation.json"], Validation, "validation.json")
         check_fit(check_model(files["model.onnx"]), manifest)
         return Bundle(
@@ -95,6 +100,7 @@ def read_bundle(content: bytes, where: str, keyring: Keyring) -> Bundle:
             manifest=manifest,
             model=files["model.onnx"],
             golden=golden,
+            background=background,
             validation=validation,
             card=_text(files, "MODEL_CARD.md"),
             sbom=files["sbom.cdx.json"],

@@ -199,7 +199,7 @@ ZIPS: dict[str, tuple[Callable[[Files], bytes], str]] = {
     "comment": (commented, "a comment"),
     "trailing bytes": (lambda files: write_archive(files) + b"x", "bytes after its end"),
     "leading bytes": (lambda files: b"PK\x03\x04" + write_archive(files), "damaged"),
-    "too many entries": (many, "it holds 107 entries"),
+    "too many entries": (many, "it holds 108 entries"),
     "overlapping entries": (overlapping, "its table of contents is damaged"),
     "damaged file": (
         lambda files: write_archive(files).replace(b"CycloneDX", b"CycloneDY"),

@@ -6,48 +6,47 @@ from pathlib import Path
 
 import click
 
+from hakobu.cli.champion import champion_of
+from hakobu.cli.champion import option as champion_option
 from hakobu.cli.passphrase import passphrase
-from hakobu.cli.trusted import trusted
 from hakobu.keys import is_encrypted, read_private_key
 from hakobu.project import Project, read_project
 from hakobu_runtime.console.progress import Progress
-from hakobu_runtime.console.shell import show_json
+from hakobu_runtime.console.shell import show_json, warn
 from hakobu_runtime.errors import FINDING
 from hakobu_runtime.trust import PrivateKey
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
-@click.option(
-    "--champion", type=click.Path(path_type=Path), help="The bundle in use, to be held against ([gates.ratchet])."
-)
+@champion_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def command(folder: Path, champion: Path | None, *, as_json: bool) -> int:
+def command(folder: Path, asked: str | None, *, as_json: bool) -> int:
     """Train, judge, export, prove and sign the project in DIR; exit code 3 names the gates that failed."""
     project = read_project(folder)
     key = release_key(project)
     # Only now: scikit-learn takes its time to load, and a typo should be told at once.
     from hakobu.pack.build import STAGES, build
-    from hakobu.pack.champion import open_champion
     from hakobu.report.gates import gate_table
+    from hakobu.report.page import write_report
+    from hakobu.runs.keep import remembered
 
-    named = champion or _named_champion(project)
-    rival = open_champion(named, trusted(named, ()), project) if named else None
+    rival = champion_of(project, asked)
     # What the pipeline prints is no result of ours, and would spoil the JSON.
     with Progress("building", len(STAGES)) as progress, redirect_stdout(sys.stderr):
-        built = build(project, key, lambda stage: progress.reach(STAGES.index(stage), stage), rival)
+
+        def tell(stage: str) -> None:
+            progress.reach(STAGES.index(stage), stage)
+
+        built = remembered(project, lambda: build(project, key, tell, rival), progress.aside(warn))
+        report = write_report(built)
         progress.reach(len(STAGES))
     if as_json:
         path = str(built.path) if built.path else None
-        show_json("hakobu.build/1", path=path, passed=built.passed, gates=built.gates, metrics=built.metrics)
+        show_json("hakobu.build/1", path=path, passed=built.passed, gates=built.gates, metrics=built.metrics, report=str(report))
     else:
-        click.echo(gate_table(built))
+        click.echo(f"{gate_table(built)}\nreport: {report}")
     return 0 if built.passed else FINDING
-
-
-def _named_champion(project: Project) -> Path | None:
-    named = project.file.gates.ratchet.champion
-    return project.root / named if named else None
 
 
 def release_key(project: Project) -> PrivateKey:

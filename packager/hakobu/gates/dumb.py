@@ -10,7 +10,7 @@ from sklearn.metrics import get_scorer
 
 from hakobu.gates.answers import Answers, Rows
 from hakobu.gates.evidence import Importance
-from hakobu.gates.interval import interval
+from hakobu.gates.interval import Drawn, drawn
 from hakobu.gates.judge import gained, judge
 from hakobu.gates.metrics import scored
 from hakobu.gates.single import alone
@@ -25,29 +25,28 @@ _FEWEST_VALUES = 3
 
 
 def dumb_gates(
-    trained: Trained, project: Project, main: str, answers: Answers, importances: Sequence[Importance]
+    trained: Trained, project: Project, main: str, answers: Answers, mine: Drawn, importances: Sequence[Importance]
 ) -> Iterator[Gate]:
     """Judge whether the model knows more than a guess, more than one feature, and says more than one thing."""
-    yield _beats_a_guess(trained, project, main, answers)
+    yield _beats_a_guess(trained, project, main, mine)
     yield _beats_one_feature(trained, project, main, answers)
     yield _says_something(trained, project, answers)
     yield _rests_on_several(project, importances)
 
 
-def _beats_a_guess(trained: Trained, project: Project, main: str, answers: Answers) -> Gate:
+def _beats_a_guess(trained: Trained, project: Project, main: str, mine: Drawn) -> Gate:
     classifier = project.file.model.task is Task.CLASSIFICATION
     dummy = DummyClassifier(strategy="prior") if classifier else DummyRegressor()
     dummy.fit(np.zeros((len(trained.y_train), 1)), trained.y_train)
     guess = Answers.of(dummy, np.zeros((len(trained.y_holdout), 1)))
-    scorer, y = get_scorer(main), trained.y_holdout
-    mine, its = answers.estimator(), guess.estimator()
+    scorer, y, its = get_scorer(main), trained.y_holdout, guess.estimator()
 
-    def gain(rows: Rows) -> float:
-        return scored(scorer, mine, rows[:, None], y[rows]) - scored(scorer, its, rows[:, None], y[rows])
+    def value(rows: Rows) -> float:
+        return scored(scorer, its, rows[:, None], y[rows])
 
-    found = interval(gain, len(y), trained.holdout_groups, project.file.model.seed)
+    gain = mine - drawn(value, len(y), trained.holdout_groups, project.file.model.seed)
     return gained(
-        "beats a guess", f"{main}: hold-out minus a blind guess", found, project.file.gates.dummy_margin,
+        "beats a guess", f"{main}: hold-out minus a blind guess", gain.interval(), project.file.gates.dummy_margin,
         "the model has learned nothing that travels to new rows: look at features and target",
     )  # fmt: skip
 

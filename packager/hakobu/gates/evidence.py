@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hakobu_runtime.format.manifest import Manifest
+from hakobu.gates.answers import Answers
+from hakobu.settings import FeatureTable
+from hakobu_runtime.format.feature import Kind, Range
+from hakobu_runtime.format.manifest import ClassLabel, Manifest, Provenance
 from hakobu_runtime.model import Predicted
 
 
@@ -50,6 +53,34 @@ class GroupMetric:
     """NaN where the rows do not suffice."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one input held in the training rows and in the hold-out, counted over the same bars."""
+
+    name: str
+    kind: Kind
+    table: FeatureTable
+    """What `hakobu.toml` says of its column."""
+    learned: tuple[int, ...]
+    """The training rows in each bar."""
+    judged: tuple[int, ...]
+    """The rows of the hold-out in each bar."""
+    missing: tuple[float, float]
+    """The share of the cells that are missing, in training and in the hold-out."""
+    shift: float
+    """The de-biased PSI of training against hold-out."""
+    names: tuple[str, ...] = ()
+    """Of a category what each bar counts, the commonest first."""
+    categories: int = 0
+    """How many different texts training holds, of a category."""
+    edges: tuple[float, ...] = ()
+    """Of a number, or of the length of a text, the edges of the bars, one more than bars."""
+    allowed: Range | None = None
+    """None of a category."""
+    cut: bool = False
+    """Whether the first and the last bar hold what lies beyond them too."""
+
+
 @dataclass(frozen=True, slots=True)
 class RangeChange:
     """How what is allowed of an input differs from the champion's: one line of a review."""
@@ -86,6 +117,12 @@ class Evidence:
     """The hold-out's true values, shape (rows,)."""
     predicted: Predicted | None = None
     """What the exported model gives for the hold-out."""
+    answers: Answers | None = None
+    """What the trained pipeline gives for the hold-out."""
+    classes: tuple[ClassLabel, ...] = ()
+    """The classes in the order of the probabilities."""
+    seen: tuple[Seen, ...] = ()
+    provenance: Provenance | None = None
     metric: str = ""
     """The main metric."""
     intervals: dict[str, Interval] = field(default_factory=dict)

@@ -13,16 +13,16 @@ from hakobu.gates.evidence import Dependence, Importance
 from hakobu.gates.metrics import scored
 from hakobu.train import Trained
 
-_MOST_ROWS = 5_000
+_MOST_ROWS = 3_000
 _SHUFFLES = 5
-_POINTS = 20
+_POINTS = 12
 _MOST_CATEGORIES = 20
 
 
 def importances(trained: Trained, scorer: Any, seed: int) -> tuple[Importance, ...]:
     """Return how much worse the score gets when a feature is shuffled, the most important first.
 
-    Over at most 5,000 rows of the hold-out, 5 shuffles each. Raises what the model raises when it cannot be asked.
+    Over at most 3,000 rows of the hold-out, 5 shuffles each. Raises what the model raises when it cannot be asked.
     """
     rng = np.random.default_rng(seed)
     rows = _some(len(trained.y_holdout), rng)
@@ -46,7 +46,7 @@ def dependences(trained: Trained, names: list[str], seed: int) -> tuple[Dependen
     J. H. Friedman, "Greedy Function Approximation", Annals of Statistics 29(5), 2001, section 8.2 (partial dependence).
     """
     rng = np.random.default_rng(seed)
-    X = trained.X_holdout.iloc[_some(len(trained.y_holdout), rng)[:500]].reset_index(drop=True)
+    X = trained.X_holdout.iloc[_some(len(trained.y_holdout), rng)[:300]].reset_index(drop=True)
     if _averaged(trained, X) is None:
         return ()
     found = []

@@ -5,6 +5,7 @@ B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +37,32 @@ def draws(rows: int, groups: NDArray[np.object_] | None, seed: int) -> Iterator[
         yield np.concatenate([members[place] for place in rng.integers(0, len(members), len(members))])
 
 
-def interval(measure: Measure, rows: int, groups: NDArray[np.object_] | None, seed: int) -> Interval:
-    """Return `measure` over all rows with the bounds between which 95% of its draws lie.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A measure over all rows, and over each of the draws, which are the same ones for every measure."""
 
-    The bounds are NaN where the measure is, or where too many draws have none.
-    """
+    value: float
+    draws: NDArray[np.float64]
+
+    def __sub__(self, other: "Drawn") -> "Drawn":
+        """Return how much larger the one is than the other, on the same rows each time."""
+        return Drawn(self.value - other.value, self.draws - other.draws)
+
+    def interval(self) -> Interval:
+        """Return the measure with the bounds between which 95% of its draws lie.
+
+        The bounds are NaN where the measure is, or where too many draws have none.
+        """
+        known = self.draws[~np.isnan(self.draws)]
+        if np.isnan(self.value) or len(known) < _FEWEST_KNOWN * len(self.draws):
+            return Interval(self.value, float("nan"), float("nan"))
+        low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return Interval(self.value, float(low), float(high))
+
+
+def drawn(measure: Measure, rows: int, groups: NDArray[np.object_] | None, seed: int) -> Drawn:
+    """Return `measure` over all rows and over each draw."""
     value = measure(np.arange(rows))
     if np.isnan(value):
-        return Interval(value, value, value)
-    found = np.array([measure(sample) for sample in draws(rows, groups, seed)])
-    known = found[~np.isnan(found)]
-    if len(known) < _FEWEST_KNOWN * len(found):
-        return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(value, float(low), float(high))
+        return Drawn(value, np.full(1, np.nan))
+    return Drawn(value, np.array([measure(sample) for sample in draws(rows, groups, seed)]))

@@ -9,7 +9,7 @@ from sklearn.metrics import get_scorer
 
 from hakobu.gates.answers import Answers, Rows
 from hakobu.gates.evidence import Interval, RangeChange, Rival
-from hakobu.gates.interval import interval
+from hakobu.gates.interval import drawn
 from hakobu.gates.judge import gained, judge, words_of
 from hakobu.gates.metrics import scored
 from hakobu.settings import RatchetTable
@@ -50,11 +50,8 @@ def compared(
     def of_its(rows: Rows) -> float:
         return scored(scorer, champion, rows[:, None], y[rows])
 
-    def gain(rows: Rows) -> float:
-        return of_mine(rows) - of_its(rows)
-
-    first, second, third = (interval(measure, len(y), groups, seed) for measure in (of_mine, of_its, gain))
-    return first, second, third
+    first, second = drawn(of_mine, len(y), groups, seed), drawn(of_its, len(y), groups, seed)
+    return first.interval(), second.interval(), (first - second).interval()
 
 
 def other_classes(champion: Manifest, its: Sequence[ClassLabel], mine: Sequence[ClassLabel]) -> Gate | None:

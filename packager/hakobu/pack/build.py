@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hakobu.export.advice import advice
 from hakobu.export.confined import Confines, confined
@@ -18,12 +19,14 @@ from hakobu.gates.metrics import main_metric, measure
 from hakobu.gates.model import measured, model_gates
 from hakobu.gates.ratchet import answers_of, compared, other_classes, range_changes, ratchet_gates
 from hakobu.gates.repeats import repeat_gates
+from hakobu.gates.seen import seen
 from hakobu.gates.shift import shift_gates
 from hakobu.gates.split import split_gates
+from hakobu.pack.background import background_of
 from hakobu.pack.bring import bring, estimator_of
 from hakobu.pack.champion import champion_predicts
 from hakobu.pack.prove import Proof
-from hakobu.pack.seal import manifest_of, sealed
+from hakobu.pack.seal import Contents, files_of, manifest_of, provenance_of, signed
 from hakobu.project import Project
 from hakobu.settings import Task
 from hakobu.table import Table, matrices_of, read_table
@@ -58,6 +61,10 @@ class Built:
     path: Path | None
     """The bundle; None when a gate failed, and then nothing was written."""
     evidence: Evidence = field(default_factory=Evidence)
+    data: str = ""
+    """The sha256 of the data file, in hex."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """The settings of the fitted pipeline, by name, as text."""
 
     @property
     def passed(self) -> bool:
@@ -69,31 +76,47 @@ def build(
     project: Project, key: PrivateKey, progress: Progress = lambda stage: None, champion: Bundle | None = None
 ) -> Built:
     """Build the project's bundle and sign it with `key`; it must stand its ground against a `champion`."""
-    building = _Building(project, key, progress, champion)
-    content = building.content()
-    if content is not None:
-        _write(project.bundle_path, content)
-    path = None if content is None else project.bundle_path
-    return Built(project, tuple(building.gates), building.metrics, building.split, path, building.evidence)
+    building = _Building(project, progress, champion)
+    files = building.files()
+    path = None if files is None else project.bundle_path
+    if files is not None:
+        _write(project.bundle_path, signed(files, project.bundle_path, key))
+    return Built(
+        project=project,
+        gates=tuple(building.gates),
+        metrics=building.metrics,
+        split=building.split,
+        path=path,
+        evidence=building.evidence,
+        data=building.data,
+        parameters=building.parameters,
+    )
+
+
+def build_files(project: Project, progress: Progress, champion: Bundle | None) -> dict[str, bytes] | None:
+    """Return every file of the project's bundle but the signature, and write nothing; None when a gate failed."""
+    return _Building(project, progress, champion).files()
 
 
 class _Building:
     """One build on its way: what has been judged and measured so far."""
 
-    def __init__(self, project: Project, key: PrivateKey, progress: Progress, champion: Bundle | None) -> None:
+    def __init__(self, project: Project, progress: Progress, champion: Bundle | None) -> None:
         self.project = project
         self.gates: list[Gate] = []
         self.metrics: dict[str, Metric] = {}
         self.split = ""
         self.evidence = Evidence()
-        self._key = key
+        self.data = ""
+        self.parameters: dict[str, str] = {}
         self._progress = progress
         self._champion = champion
 
-    def content(self) -> bytes | None:
-        """Return the bundle; None when a gate failed."""
+    def files(self) -> dict[str, bytes] | None:
+        """Return the files of the bundle; None when a gate failed."""
         self._progress("read")
         table = read_table(self.project)
+        self.data = table.digest
         self._progress("check data")
         if not self._passes(data_gates(table, self.project)) or not self._passes(repeat_gates(table, self.project)):
             return None
@@ -118,7 +141,9 @@ class _Building:
         split = split_rows(table, self.project)
         self.split = split.how
         self._progress("fit")
-        return (train if self.project.file.model.brought is None else bring)(table, split, self.project)
+        trained = (train if self.project.file.model.brought is None else bring)(table, split, self.project)
+        self.parameters = _parameters(estimator_of(trained))
+        return trained
 
     def _judged(self, table: Table, trained: Trained) -> bool:
         """Measure the model and judge it, and whether the data gave it an honest chance."""
@@ -137,6 +162,10 @@ class _Building:
             dependences=dependences(trained, told, project.file.model.seed),
             groups=group_metrics(trained.fairness_groups, found.answers, trained.y_holdout, main),
             times=trained.holdout_times,
+            answers=found.answers,
+            classes=table.classes,
+            seen=seen(trained, project),
+            provenance=provenance_of(project, table, trained),
         )
         sound = self._passes(leak_gates(trained, project)) & self._passes(shift_gates(trained, project))
         return self._passes(model_gates(trained, project, found)) and sound
@@ -146,8 +175,8 @@ class _Building:
         estimator, project = estimator_of(trained), self.project
         return confined(lambda: export(estimator, project.inputs, classifier, project.dtype), Confines())
 
-    def _proven(self, table: Table, trained: Trained, exported: Exported) -> bytes | None:
-        """Prove that the exported model is the trained one, and return the bundle; None when a gate failed."""
+    def _proven(self, table: Table, trained: Trained, exported: Exported) -> dict[str, bytes] | None:
+        """Prove that the exported model is the trained one, and return the files; None when a gate failed."""
         project, model = self.project, exported.model
         predicted = self._predicted(table, trained, exported)
         self.evidence = replace(self.evidence, predicted=predicted)
@@ -168,7 +197,8 @@ class _Building:
             return None
         self._progress("pack")
         validation = Validation(validation_format.SCHEMA, tuple(self.gates))
-        return sealed(manifest, model, golden, validation, trained.split, self._key)
+        background = background_of(trained, project)
+        return files_of(Contents(manifest, model, golden, background, validation), trained.split)
 
     def _stands(
         self, champion: Bundle, table: Table, trained: Trained, predicted: Predicted, manifest: Manifest
@@ -199,6 +229,14 @@ class _Building:
             raise ProjectError(
                 f"the exported {type(estimator).__name__} cannot run: {error}\nremedy: {remedy}"
             ) from error
+
+
+def _parameters(estimator: Any) -> dict[str, str]:
+    """Return the settings of an estimator and its parts that are plain values, by name."""
+    asked = getattr(estimator, "get_params", None)
+    found = asked(deep=True) if asked is not None else {}
+    plain = {name: value for name, value in found.items() if isinstance(value, bool | int | float | str)}
+    return {"estimator": type(estimator).__name__} | {name: str(plain[name]) for name in sorted(plain)}
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from hakobu_runtime.errors import BundleError, FormatError, TooNewError
+from hakobu_runtime.format.best_before import STALE, BestBefore
 from hakobu_runtime.format.codec import Value, decode
 from hakobu_runtime.format.feature import Baseline, Feature
 from hakobu_runtime.format.histogram import CategoryBins
@@ -110,13 +111,31 @@ class Metric(Value, frozen=True):
     holdout: float
 
 
+class Commit(Value, frozen=True):
+    """The commit of git's that a project stood on."""
+
+    commit: str
+    dirty: bool
+    """Whether something in the project's folder differed from it."""
+
+
+class Tracked(Value, frozen=True):
+    """DVC's record of the data."""
+
+    file: str
+    """The record's own file: `data.csv.dvc` or `dvc.lock`."""
+    md5: str
+    matches: bool
+    """Whether the data was what the record says."""
+
+
 class Provenance(Value, frozen=True):
     """Where the model comes from; digests are sha256 in hex."""
 
     data: str
     """Digest of the data file."""
     source: str
-    """Digest of `hakobu.toml` and the pipeline's module."""
+    """Digest of `hakobu.toml`, the pipeline's module or the model's file, and the project's modules that it imports."""
     training_rows: int
     holdout_rows: int
     seed: int
@@ -125,6 +144,8 @@ class Provenance(Value, frozen=True):
     training_start: str | None = None
     """Time of the earliest and the latest training row, ISO 8601 in UTC, where the data names a time column."""
     training_end: str | None = None
+    git: Commit | None = None
+    dvc: Tracked | None = None
     proven: bool = True
     """Whether the ONNX model was held against the trained one, row by row; one brought as ONNX cannot be."""
 
@@ -149,12 +170,15 @@ class Manifest(Value, frozen=True):
     missing_values: tuple[str, ...] = ()
     """Texts that mean "missing", beside the empty one."""
     description: str = ""
+    best_before: BestBefore = BestBefore()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise FormatError(f"model name {self.name!r} must be 1 to 64 of a-z, 0-9 and inner hyphens")
         if not VERSION.fullmatch(self.version):
             raise FormatError(f"model version {self.version!r} must be written like 1.2.3 or 1.2.3-rc.1")
+        if self.best_before.mark is not None and STALE in self.id_columns:
+            raise FormatError(f"an id column cannot be named {STALE!r}: outputs are marked in a column of that name")
         names = [feature.name for feature in self.features]
         counted = {feature.counted for feature in self.features}
         if not names or len(set(names)) != len(names) or len(counted) != len(names):
@@ -211,3 +235,10 @@ def release(version: str) -> tuple[int, ...]:
     if not VERSION.fullmatch(version):
         raise FormatError(f"version {version!r} must be written like 1.2.3")
     return tuple(int(part) for part in version.partition("-")[0].split("."))
+
+
+def precedence(version: str) -> tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]:
+    """Return what versions are compared by: 1.0.0-rc.9 comes before 1.0.0-rc.10, and that before 1.0.0."""
+    numbers, preview = release(version), version.partition("-")[2]
+    parts = tuple((not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in preview.split("."))
+    return numbers, not preview, parts

@@ -1,0 +1,1 @@
+"""Every build that was ever tried: kept beside the project, or in MLflow."""
