@@ -1,4 +1,4 @@
-"""`hakobu ci`: a pipeline that freezes on Windows, macOS and Linux."""
+"""`hakobu ci`: pipelines that build, judge, publish and freeze."""
 
 from pathlib import Path
 
@@ -6,9 +6,16 @@ import click
 
 from hakobu_runtime.console.shell import show_json
 
+_NEXT = {
+    "github": "commit them; the first lines of train.yml and steer.yml name the secrets that they want",
+    "gitlab": "commit them; the first lines of .gitlab-ci.yml name the variables that it wants",
+    "gocd": "commit them; the first lines of train.gocd.yaml say what the server wants",
+    "dvc": "dvc repro, and then dvc metrics show",
+}
+
 
 @click.command()
-@click.argument("host", type=click.Choice(["github", "gitlab"]), metavar="github|gitlab")
+@click.argument("host", type=click.Choice(list(_NEXT)), metavar="|".join(_NEXT))
 @click.option(
     "-o",
     "--output",
@@ -20,14 +27,16 @@ from hakobu_runtime.console.shell import show_json
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def command(host: str, folder: Path, *, as_json: bool) -> None:
-    """Write a pipeline that makes programs of your signed boxes on Windows, macOS and Linux.
+    """Write pipelines that build, judge and publish by themselves, and make programs of signed boxes.
 
-    It freezes what stands in `release/` of the repository, and needs no secret: the boxes are signed already.
+    dvc writes a dvc.yaml, so that `dvc repro` builds what has changed.
     """
     from hakobu.scaffold.ci import write_ci
 
-    path = write_ci(host, folder)
+    paths = write_ci(host, folder)
     if as_json:
-        show_json("hakobu.ci/1", host=host, path=str(path))
-    else:
-        click.echo(f"written: {path}\nnext:    copy a box into release/, and commit it with {path.name} and keys/*.pub")
+        show_json("hakobu.ci/1", host=host, paths=[str(path) for path in paths])
+        return
+    for path in paths:
+        click.echo(f"written: {path}")
+    click.echo(f"next:    {_NEXT[host]}")

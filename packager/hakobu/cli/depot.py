@@ -6,6 +6,7 @@ import click
 
 from hakobu.cli.at_depot import PATH, as_json, at_depot, keychain, no_passphrase, now, tell, with_keys
 from hakobu.cli.depot_channels import minimum, promote, revoke, rollback, rollout_
+from hakobu.cli.depot_next import next_
 from hakobu.depot.create import Plan, create
 from hakobu.depot.depot import Depot, open_depot
 from hakobu.depot.editing import editing
@@ -34,6 +35,7 @@ command.add_command(rollout_, "rollout")
 command.add_command(rollback, "rollback")
 command.add_command(revoke, "revoke")
 command.add_command(minimum, "minimum")
+command.add_command(next_, "next")
 
 
 @command.command()

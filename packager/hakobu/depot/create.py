@@ -12,7 +12,18 @@ from hakobu.depot.depot import METADATA, TARGETS_FOLDER, Depot, open_depot
 from hakobu.depot.disk import at_work, put_on_disk
 from hakobu.depot.edition import sign_with
 from hakobu.depot.keychain import Keychain
-from hakobu.depot.roles import FORMAT, FORMAT_FIELD, ROOT, TARGETS, TIMESTAMP, TOP, holder, renew
+from hakobu.depot.roles import (
+    FORMAT,
+    FORMAT_FIELD,
+    RECEIPTS,
+    RECEIPTS_FIELD,
+    ROOT,
+    TARGETS,
+    TIMESTAMP,
+    TOP,
+    holder,
+    renew,
+)
 from hakobu_runtime.channel.offer import MADE
 from hakobu_runtime.errors import StateError, UsageError
 
@@ -47,10 +58,11 @@ def create(path: Path, keychain: Keychain, plan: Plan, now: datetime) -> Depot:
     for role, key in _keys(keychain, plan):
         root.add_key(key, role)
     root.roles[ROOT].threshold = plan.root_threshold
+    receipts = keychain.named(RECEIPTS, locked=not plan.plain_online)
     made = {MADE: now.replace(microsecond=0).isoformat()}
     signed: tuple[Root | Targets | Snapshot | Timestamp, ...] = (
         root,
-        Targets(),
+        Targets(unrecognized_fields={RECEIPTS_FIELD: [receipts.keyval["public"]]}),
         Snapshot(meta={f"{TARGETS}.json": MetaFile(1)}),
         Timestamp(snapshot_meta=MetaFile(1), unrecognized_fields=made),
     )

@@ -11,7 +11,7 @@ from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
 from tuf.api.metadata import Metadata, Role, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
-from hakobu.depot.roles import FORMAT, FORMAT_FIELD, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from hakobu.depot.roles import FORMAT, FORMAT_FIELD, RECEIPTS_FIELD, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from hakobu_runtime.channel.offer import MADE
 from hakobu_runtime.errors import DamageError, FormatError, StateError, TrustError, UsageError
 from hakobu_runtime.format.channel import Channel, channel_target
@@ -152,6 +152,12 @@ def read_made(timestamp: Timestamp, where: Path) -> datetime:
     if made.tzinfo is None:
         raise StateError(f"{where}: its timestamp was made at {made}, a time without a zone: it is no depot of hakobu")
     return made
+
+
+def receipt_keys(depot: Depot) -> tuple[str, ...]:
+    """Return the public keys, as PEM, whose receipts devices believe; none where the depot names none."""
+    found = depot.targets.signed.unrecognized_fields.get(RECEIPTS_FIELD, [])
+    return tuple(key for key in found if isinstance(key, str)) if isinstance(found, list) else ()
 
 
 def _read_root(folder: Path) -> Metadata[Root]:

@@ -4,9 +4,10 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from tuf.api.metadata import DelegatedRole, Delegations, Key, Metadata, MetaFile, Root, Signed, TargetFile, Targets
 
-from hakobu.depot.depot import METADATA, Depot, open_depot
+from hakobu.depot.depot import METADATA, Depot, open_depot, receipt_keys
 from hakobu.depot.disk import put_on_disk
 from hakobu.depot.keychain import Keychain, add_signature
 from hakobu.depot.roles import SNAPSHOT, TARGETS, TIMESTAMP, renew
@@ -76,7 +77,8 @@ class Edition:
         return tuple(self._channels[model].values())
 
     def put_channel(self, channel: Channel) -> None:
-        """Publish what a channel holds."""
+        """Publish what a channel holds, with the keys of receipts as they are now."""
+        channel = msgspec.structs.replace(channel, receipt_keys=receipt_keys(self.depot))
         self.channels(channel.model)
         self._channels[channel.model][channel.name] = channel
         self.put(channel.model, channel_target(channel.model, channel.name), encode(channel))

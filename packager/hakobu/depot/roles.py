@@ -21,6 +21,10 @@ PERIOD: Final = "x-hakobu-days"
 """In every role: for how many days each version of it holds, so that whoever has the role's key can renew it."""
 HOLDER: Final = "x-hakobu-holder"
 """In every key: its name."""
+RECEIPTS: Final = "receipts"
+"""The name of the key that signs receipts for counts which came home; no role of TUF, it says nothing of bundles."""
+RECEIPTS_FIELD: Final = "x-hakobu-receipts"
+"""In targets: the public keys of receipts, as PEM, which every channel hands on to its devices."""
 
 _MODEL_DAYS = 1825
 DAYS: Mapping[str, int] = MappingProxyType({ROOT: 3650, TARGETS: _MODEL_DAYS, SNAPSHOT: 400, TIMESTAMP: 400})
@@ -53,8 +57,8 @@ def check_model(model: str) -> None:
     """Raise UsageError when no role, or on some PC no folder, can have the name of this model."""
     if not NAME.fullmatch(model):
         raise UsageError(f"{model!r} is no model's name: they are of a-z, 0-9 and inner hyphens")
-    if model in TOP or model in _RESERVED:
-        whose = "a role of every depot" if model in TOP else "a device of Windows"
+    if model in (*TOP, RECEIPTS) or model in _RESERVED:
+        whose = "a device of Windows" if model in _RESERVED else "a role or a key of every depot"
         raise UsageError(f"a model named {model!r} cannot be in a depot, since that is {whose}: give it another name")
 
 
