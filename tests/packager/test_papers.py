@@ -54,10 +54,10 @@ def test_the_model_card_has_the_header_of_hugging_face(machines: Bundle) -> None
 
 
 def test_packages_are_what_is_needed_and_nothing_else() -> None:
-    found = closure(["scikit-learn"])
+    found = closure(("scikit-learn",))
     assert {"scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl"} <= found.keys()
     assert "matplotlib" not in found, "that is one of its extras"
-    assert closure(["no-such-package"]) == {}
+    assert closure(("no-such-package",)) == {}
 
 
 @pytest.fixture
@@ -156,8 +156,8 @@ def test_a_rebuild_elsewhere_is_bit_identical_and_writes_nothing(machines_box: P
     [
         ("data.csv", ",yes\n", ",yes\n", ""),
         ("data.csv", "maker 1", "maker 9", "the data file is another one"),
-        ("pipeline.py", "max_iter=20", "max_iter=21", "hakobu.toml, the pipeline"),
-        ("hakobu.toml", 'version = "1.2.3"', 'version = "1.2.4"', "hakobu.toml, the pipeline"),
+        ("pipeline.py", "max_iter=20", "max_iter=21", "files of the project are others: pipeline.py "),
+        ("hakobu.toml", 'version = "1.2.3"', 'version = "1.2.4"', "files of the project are others: hakobu.toml "),
     ],
 )
 def test_the_first_thing_that_differs_is_named(

@@ -43,7 +43,14 @@ def command(folder: Path, asked: str | None, *, as_json: bool) -> int:
         progress.reach(len(STAGES))
     if as_json:
         path = str(built.path) if built.path else None
-        show_json("hakobu.build/1", path=path, passed=built.passed, gates=built.gates, metrics=built.metrics, report=str(report))
+        show_json(
+            "hakobu.build/1",
+            path=path,
+            passed=built.passed,
+            gates=built.gates,
+            metrics=built.metrics,
+            report=str(report),
+        )
     else:
         click.echo(f"{gate_table(built)}\nreport: {report}")
     return 0 if built.passed else FINDING

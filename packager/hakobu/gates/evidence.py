@@ -77,6 +77,8 @@ class Seen:
     """Of a number, or of the length of a text, the edges of the bars, one more than bars."""
     allowed: Range | None = None
     """None of a category."""
+    span: tuple[float, float] = (0.0, 0.0)
+    """Of a number the least and the largest value that have a place among the bars."""
     cut: bool = False
     """Whether the first and the last bar hold what lies beyond them too."""
 
@@ -92,6 +94,10 @@ class RangeChange:
     """"" where the challenger has no such input."""
     share: float
     """The share of today's training rows that lie outside what the champion allows; NaN where that says nothing."""
+    added: tuple[str, ...] = ()
+    """The categories that only the challenger knows."""
+    removed: tuple[str, ...] = ()
+    """The categories that only the champion knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,10 +107,17 @@ def range_changes(champion: Manifest, challenger: Manifest) -> tuple[RangeChange
     for name in dict.fromkeys((*after, *before)):
         old, new = before.get(name), after.get(name)
         share = _outside(old, new) if old is not None and new is not None else float("nan")
-        change = RangeChange(name, _allowed(old), _allowed(new), share)
-        if change.before != change.after or share > 0:
+        ours, theirs = _categories(new), _categories(old)
+        added = tuple(one for one in ours if one not in theirs) if theirs else ()
+        removed = tuple(one for one in theirs if one not in ours) if ours else ()
+        change = RangeChange(name, _allowed(old), _allowed(new), share, added, removed)
+        if change.before != change.after or share > 0 or added or removed:
             found.append(change)
     return tuple(found)
+
+
+def _categories(feature: Feature | None) -> tuple[str, ...]:
+    return () if feature is None or feature.categories is None else feature.categories.values
 
 
 def _allowed(feature: Feature | None) -> str:
@@ -121,7 +128,7 @@ def _allowed(feature: Feature | None) -> str:
         unit = f" {feature.unit}" if feature.unit else ""
         span = f"{number_text(feature.range.low)} to {number_text(feature.range.high)}{unit}"
     else:
-        known = feature.categories.values if feature.categories is not None else ()
+        known = _categories(feature)
         span = f"{len(known)} categories: {', '.join(known[:12])}{', …' if len(known) > 12 else ''}"
     return f"{feature.kind}, {span}, else {feature.policy}, missing {feature.missing}"
 

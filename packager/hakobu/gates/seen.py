@@ -14,7 +14,7 @@ from hakobu.train import Trained
 from hakobu_runtime.format.feature import Input, Kind, Range
 from hakobu_runtime.limits.derive import lengths_of
 
-_BARS, _MOST_NAMES = 24, 12
+_BARS, _MOST_NAMES = 24, 8
 _TAIL = 4.0
 """Where all values span more than so many times what 99% of them do, the ends are drawn into the last bars."""
 
@@ -79,6 +79,7 @@ def _numbers(wish: Input, project: Project, learn: NDArray[Any], judge: NDArray[
         judged=tuple(judged),
         missing=_missing(~np.isfinite(learn), ~np.isfinite(judge)),
         shift=shift,
+        span=(low, high),
         cut=cut,
     )
 

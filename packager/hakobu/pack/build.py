@@ -43,7 +43,7 @@ from hakobu_runtime.trust import PrivateKey
 
 STAGES = ("read", "check data", "fit", "judge", "export", "prove", "pack")
 
-_DRAWN = 8
+_DRAWN = 9
 """For how many features, the most important first, the report shows what the model makes of each value."""
 
 Progress = Callable[[str], None]

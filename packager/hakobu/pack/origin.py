@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,27 @@ _MADE = (":(exclude)dist", ":(exclude)reports", ":(exclude)runs.sqlite*")
 """What builds leave behind, which makes no commit dirty."""
 
 
-def source_digest(project: Project) -> str:
-    """Return the sha256 over `hakobu.toml`, the pipeline's module or the model's file, and what it imports of ours."""
-    files = [model_path(project), *_own_modules(project.root)]
-    digest = sha256(project.source)
-    for path in dict.fromkeys(files):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def sources_of(project: Project) -> dict[str, str]:
+    """Return the sha256 of `hakobu.toml`, of the pipeline's module or the model's file, and of what it imports of ours.
+
+    By the path from the project's folder.
+    """
+    files = dict.fromkeys((model_path(project).resolve(), *_own_modules(project.root)))
+    root = project.root.resolve()
+    found = {FILE: sha256(project.source).hexdigest()}
+    return found | {
+        path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name: _digest(path) for path in files
+    }
+
+
+def digest_of(sources: Mapping[str, str]) -> str:
+    """Return one sha256 for all `sources`."""
+    return sha256("\n".join(f"{digest} {name}" for name, digest in sorted(sources.items())).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _own_modules(root: Path) -> list[Path]:

@@ -1,8 +1,10 @@
 """The packages that a model was made with: the builder's, the pipeline's, and all that these need."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from types import MappingProxyType
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -14,10 +16,11 @@ def packages_of(estimator: Any) -> dict[str, str]:
 
     What merely happens to be installed beside them is left out: it must not change the bundle.
     """
-    return closure(("hakobu", *_homes(estimator)))
+    return dict(closure(("hakobu", *_homes(estimator))))
 
 
-def closure(names: Iterable[str]) -> dict[str, str]:
+@cache
+def closure(names: tuple[str, ...]) -> Mapping[str, str]:
     """Return the installed versions of the packages `names` and of all that they need here, by name."""
     found: dict[str, str] = {}
     waiting = list(names)
@@ -32,14 +35,20 @@ def closure(names: Iterable[str]) -> dict[str, str]:
         found[name] = there.version
         needs = (Requirement(line) for line in there.requires or ())
         waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
-    return dict(sorted(found.items()))
+    return MappingProxyType(dict(sorted(found.items())))
 
 
 def _homes(estimator: Any) -> list[str]:
     """Return the packages that the classes of an estimator and of its parts come from."""
     roots = {type(part).__module__.partition(".")[0] for part in _parts(estimator)}
-    known = packages_distributions()
+    known = _distributions()
     return sorted({home for root in roots - sys.stdlib_module_names for home in known.get(root, ())})
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return which packages each importable name comes from: half a second of reading, once."""
+    return packages_distributions()
 
 
 def _parts(estimator: Any) -> Iterable[Any]:

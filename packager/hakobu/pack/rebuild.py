@@ -17,7 +17,7 @@ from hakobu_runtime.format.oms import SIGNATURE_FILE
 
 _CAUSES = (
     ("data", "the data file is another one"),
-    ("source", "hakobu.toml, the pipeline, the model's file, or a module that it imports is another one"),
+    ("sources", "files of the project are others"),
     ("seed", "the seed is another one"),
     ("python", "Python is another one"),
     ("packages", "packages are others"),
@@ -83,7 +83,9 @@ def _causes(old: Provenance, new: Provenance) -> Iterator[str]:
             continue
         if isinstance(one, dict) and isinstance(other, dict):
             changed = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
-            shown = [f"{name} {one.get(name, 'none')} there, {other.get(name, 'none')} here" for name in changed[:4]]
+            shown = [
+                f"{name} {one.get(name, 'none'):.16} there, {other.get(name, 'none'):.16} here" for name in changed[:4]
+            ]
             more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
             yield f"{words}: {'; '.join(shown)}{more}"
         else:

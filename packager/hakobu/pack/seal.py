@@ -13,7 +13,7 @@ from hakobu.baseline import learn_features, learn_outputs
 from hakobu.pack.bring import estimator_of
 from hakobu.pack.card import model_card
 from hakobu.pack.materials import bill_of_materials
-from hakobu.pack.origin import commit_of, source_digest, tracked_data
+from hakobu.pack.origin import commit_of, digest_of, sources_of, tracked_data
 from hakobu.pack.packages import packages_of
 from hakobu.pack.prove import is_proven
 from hakobu.project import Project
@@ -72,9 +72,11 @@ def provenance_of(project: Project, table: Table, trained: Trained) -> Provenanc
     split = trained.split
     times = _times_of(table, split.train)
     bounds = (None, None) if times is None else (f"{times.min()}+00:00", f"{times.max()}+00:00")
+    sources = sources_of(project)
     return Provenance(
         data=table.digest,
-        source=source_digest(project),
+        source=digest_of(sources),
+        sources=sources,
         training_rows=len(split.train),
         holdout_rows=len(split.holdout),
         seed=project.file.model.seed,

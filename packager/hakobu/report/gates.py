@@ -15,7 +15,7 @@ def gate_table(built: Built) -> str:
         lines.append(f"built: {built.path} ({built.path.stat().st_size:,} bytes); hold-out: {built.split}")
     else:
         failed = [gate for gate in built.gates if gate.outcome is Outcome.FAILED]
-        lines.append(f"stopped by {len(failed)} of {len(built.gates)} gates; nothing was written:")
+        lines.append(f"stopped by {len(failed)} of {len(built.gates)} gates; nothing was written to dist/:")
         lines += [f"  {gate.name}: {gate.remedy}" for gate in failed]
     return "\n".join(lines)
 

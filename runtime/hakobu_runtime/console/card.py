@@ -51,6 +51,20 @@ _LONGEST = 50
 """How many characters a list of categories may take; --json has them all."""
 
 
+_TELLING = (
+    "hakobu",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost",
+    "xgboost-cpu",
+    "catboost",
+    "torch",
+    "tensorflow",
+    "skl2onnx",
+)
+"""The packages that a person would ask about."""
+
+
 def plain(bundle: Bundle) -> dict[str, object]:
     """Return the card for JSON."""
     manifest = bundle.manifest
@@ -156,5 +170,10 @@ def _learned(source: Provenance) -> Iterator[str]:
     if not source.proven:
         yield "it was brought as ONNX, and not held against the model that it was made from"
     yield f"data with the sha256 {source.data}"
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(source.packages.items()))
-    yield f"with Python {source.python}" + (f", {packages}" if packages else "")
+    told = [f"{name} {source.packages[name]}" for name in _TELLING if name in source.packages]
+    rest = len(source.packages) - len(told)
+    more = [f"{rest} other packages, which the bill of materials lists"] if rest else []
+    yield "with " + ", ".join([f"Python {source.python}", *told, *more])
+    if source.git is not None:
+        changes = ", and changes that are not in it" if source.git.dirty else ""
+        yield f"from commit {source.git.commit[:12]}{changes}"

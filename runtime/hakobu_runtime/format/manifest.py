@@ -144,6 +144,8 @@ class Provenance(Value, frozen=True):
     training_start: str | None = None
     """Time of the earliest and the latest training row, ISO 8601 in UTC, where the data names a time column."""
     training_end: str | None = None
+    sources: dict[str, str] = {}
+    """For each of the files behind `source`, its path from the project's folder, and its own digest."""
     git: Commit | None = None
     dvc: Tracked | None = None
     proven: bool = True
