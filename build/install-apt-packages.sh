@@ -1,7 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests need of Debian or Ubuntu: strace, which proves that scoring opens no socket.
-# Needs root; does nothing where strace is there already.
+# Installs what the tests need of Debian or Ubuntu: strace, which proves that scoring opens no socket; skopeo and
+# buildah, which read a container image and run it; debootstrap, which makes the bare place that executables are tried
+# in; rsync, which the pipelines of `hakobu ci` fetch depots with; chromium, which opens the pages that we write. Needs
+# root; does nothing where all of them are there already.
 set -euo pipefail
-command -v strace >/dev/null && exit 0
+missing=()
+for tool in strace skopeo buildah debootstrap rsync; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+done
+browser=chromium
+if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then browser=""; fi
+[ -n "${missing[*]}$browser" ] || exit 0
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace
+export DEBIAN_FRONTEND=noninteractive
+[ ${#missing[@]} -eq 0 ] || apt-get install -qq -y --no-install-recommends "${missing[@]}"
+# Ubuntu has it as a snap alone.
+[ -z "$browser" ] || apt-get install -qq -y --no-install-recommends "$browser" ||
+    echo "there is no chromium to be had: the tests that look at pages are skipped"

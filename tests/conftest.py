@@ -2,17 +2,23 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hakobu_runtime.bundle import Bundle, open_bundle, pack_files
-from hakobu_runtime.format.codec import encode
+from hakobu_runtime.format.background import Background
+from hakobu_runtime.format.codec import decode, encode
 from hakobu_runtime.format.feature import Baseline, Feature, Kind, Missing, Policy, Range
+from hakobu_runtime.format.follow import Follow
 from hakobu_runtime.format.golden import Golden, Tolerance
 from hakobu_runtime.format.histogram import CategoryBins, NumberBins
 from hakobu_runtime.format.manifest import Classification, Dtype, Manifest, Metric, Provenance, Tensors
@@ -112,6 +118,7 @@ def tiny_files(tiny_manifest: Manifest) -> Mapping[str, bytes]:
         {
             "manifest.json": encode(tiny_manifest),
             "model.onnx": _model(),
+            "background.json": encode(Background("hakobu.background/1", {"load": (1.0, 3.0), "temp": (2.0, 4.0)})),
             "golden.json": encode(golden),
             "validation.json": encode(Validation("hakobu.validation/1", (gate,))),
             "MODEL_CARD.md": b"---\nlicense: mit\n---\n# tiny\n",
@@ -221,3 +228,85 @@ def machines_box(project: Path, release_key: PrivateKey) -> Path:
 @pytest.fixture
 def machines(machines_box: Path, keyring: Keyring) -> Bundle:
     return open_bundle(machines_box, keyring)
+
+
+class Publisher:
+    """A depot with its keys, and releases of the tiny model to publish in it."""
+
+    def __init__(self, folder: Path, files: Mapping[str, bytes], manifest: Manifest, key: PrivateKey) -> None:
+        from hakobu.depot.create import Plan, create
+        from hakobu.depot.keychain import Keychain
+
+        self.path = folder / "depot"
+        self.key = key
+        self.now = datetime(2026, 11, 21, 9, tzinfo=UTC)
+        self.channel = "stable"
+        self._folder, self._files, self._manifest = folder, files, manifest
+        self.keychain = Keychain((folder / "depot-keys",), lambda path: None, lambda: None)
+        (folder / "depot-keys").mkdir(parents=True, exist_ok=True)
+        create(self.path, self.keychain, Plan(), self.now)
+
+    def box(self, version: str, *, signed: PrivateKey | None = None, **changed: bytes) -> Path:
+        """A release of the tiny model; `changed` are files of it that are others, with _ for the point."""
+        files = {**self._files, "manifest.json": self._encoded(version)}
+        files |= {name.replace("_", "."): content for name, content in changed.items()}
+        path = self._folder / f"tiny-{version}.hako"
+        path.write_bytes(pack_files({**files, "model.sig": sign(files, signed or self.key)}))
+        return path
+
+    def strict(self, version: str) -> Path:
+        """A release that rejects every row out of the range, where the others warn."""
+        return self.box(version, manifest_json=self._encoded(version, policy=Policy.REJECT))
+
+    def spoilt(self, version: str) -> Path:
+        """A release whose golden rows no machine confirms."""
+        golden = decode(self._files["golden.json"], Golden, "golden.json")
+        odds = tuple(None if row is None else (row[0] + 0.01, row[1] - 0.01) for row in golden.probabilities)
+        return self.box(version, golden_json=encode(msgspec.structs.replace(golden, probabilities=odds)))
+
+    def publish(self, file: Path, **how: Any) -> str:
+        """Publish a release; return its digest."""
+        from hakobu.depot.publish import Order, publish
+
+        bundle = open_bundle(file, Keyring((Pin(self.key.public),)))
+        return publish(self.path, bundle, Order(self.channel, **how), self.keychain, self.now).release.digest
+
+    def revoke(self, version: str, reason: str) -> None:
+        from hakobu.depot.steer import revoke
+
+        revoke(self.path, "tiny", version, reason, self.keychain, self.now)
+
+    def refresh(self) -> None:
+        from hakobu.depot.renew import refresh
+
+        refresh(self.path, self.keychain, self.now)
+
+    def follow(self, address: str | None = None, **changed: str) -> Follow:
+        """What a device is given to follow this depot."""
+        root = (self.path / "metadata" / "1.root.json").read_text()
+        address = str(self.path) if address is None else address
+        asked = {"channel": self.channel, "root": root, "since": self.now.isoformat(), "depot": address, **changed}
+        return Follow(schema="hakobu.follow/1", model="tiny", **asked)
+
+    def _encoded(self, version: str, **feature: Any) -> bytes:
+        features = tuple(msgspec.structs.replace(one, **feature) for one in self._manifest.features)
+        return encode(msgspec.structs.replace(self._manifest, version=version, features=features))
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where the system has one: what SIGKILL leaves is the same there, and no disk is waited for."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody can guess
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(prefix="hakobu-test-", dir=memory) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def publisher(
+    in_memory: Path, tiny_files: Mapping[str, bytes], tiny_manifest: Manifest, release_key: PrivateKey
+) -> Publisher:
+    """A depot that nothing is published in yet."""
+    return Publisher(in_memory / "publisher", tiny_files, tiny_manifest, release_key)

@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from hakobu_runtime.console import about, doctor
+from hakobu_runtime.console import about, doctor, drifting, explain, export, outcomes, updates
 from hakobu_runtime.console.progress import Progress
 from hakobu_runtime.console.shell import Group, json_text, names, own_name, reading, show_json, show_json_line, warn
 from hakobu_runtime.console.table import table
-from hakobu_runtime.errors import FINDING, INTERRUPTED, InputError
+from hakobu_runtime.errors import INTERRUPTED, InputError, UsageError
 from hakobu_runtime.version import __version__
 
 PATH = click.Path(path_type=Path)
@@ -104,15 +104,17 @@ def verify(folder: Path | None, file: Path, *, as_json: bool) -> None:
 
 @main.command()
 @click.argument("file", type=PATH)
+@click.option("--again", is_flag=True, help="Also when it failed here before, and is held back.")
 @click.pass_obj
-def install(folder: Path | None, file: Path) -> None:
+def install(folder: Path | None, file: Path, *, again: bool) -> None:
     """Verify FILE, try its golden rows on this machine, and score with it from now on."""
-    from hakobu_runtime.device import slots
+    from hakobu_runtime.device.install import install as install_file
+    from hakobu_runtime.device.slots import active_slots
     from hakobu_runtime.device.state import open_state
 
     state = open_state(folder)
-    before = {slot.model: slot.version for slot in slots.active_slots(state)}
-    bundle = slots.install(state, file, datetime.now(UTC))
+    before = {slot.model: slot.version for slot in active_slots(state)}
+    bundle = install_file(state, file, datetime.now(UTC), again=again)
     manifest = bundle.manifest
     former = before.get(manifest.name)
     replaced = f", in place of {former}" if former and former != manifest.version else ""
@@ -170,13 +172,12 @@ def score(folder: Path | None, /, *, as_json: bool, strict: bool, **asked: Any) 
 def stream(folder: Path | None, bundle: Path | None, model: str | None) -> int:
     """Answer each JSON object on stdin with its score on stdout, a line at a time, until stdin ends."""
     from hakobu_runtime.device.stop import listening
-    from hakobu_runtime.device.stream import open_scorer
-    from hakobu_runtime.device.stream import stream as answer_all
+    from hakobu_runtime.device.stream import Pipes, stream_command
 
     if sys.stdin is None or sys.stdout is None:
         raise InputError("stdin or stdout is closed: stream reads rows from the one and answers on the other")
     with listening() as stop:
-        answer_all(open_scorer(folder, bundle, model), sys.stdin.buffer, sys.stdout.buffer, stop)
+        stream_command(folder, bundle, model, Pipes(sys.stdin.buffer, sys.stdout.buffer, stop), warn)
     return INTERRUPTED if stop.interrupted else 0
 
 
@@ -206,7 +207,8 @@ def watch(folder: Path | None, /, root: Path, scored: Path | None, *, once: bool
 
 
 @main.command()
-@click.argument("root", type=PATH, metavar="FOLDER")
+@click.argument("root", type=PATH, metavar="[FOLDER]", required=False)
+@click.option("--sync", "syncs", is_flag=True, help="Look for updates, instead of scoring a FOLDER.")
 @click.option(
     "--daily", type=click.DateTime(["%H:%M"]), required=True, metavar="HH:MM", help="When, by the PC's clock."
 )
@@ -220,13 +222,28 @@ def watch(folder: Path | None, /, root: Path, scored: Path | None, *, once: bool
 @JSON
 @click.pass_obj
 def schedule(
-    folder: Path | None, /, root: Path, daily: datetime, target: Path, *, at_once: bool, as_json: bool, **how: Any
+    folder: Path | None,
+    /,
+    root: Path | None,
+    daily: datetime,
+    target: Path,
+    *,
+    syncs: bool,
+    at_once: bool,
+    as_json: bool,
+    **how: Any,
 ) -> None:
     """Write what lets this PC score the files in FOLDER every day, and show the command that installs it."""
-    from hakobu_runtime.device.schedule import daily_watch, this_platform, write_schedule
+    from hakobu_runtime.device.schedule import daily_sync, daily_watch, this_platform, write_schedule
 
     platform = how.pop("platform") or this_platform()
-    written = write_schedule(daily_watch(folder, root, daily.time(), platform, **how), platform, target)
+    if (root is None) != syncs:
+        raise UsageError("name either a FOLDER to score, or --sync to look for updates")
+    if root is None:
+        job = daily_sync(folder, daily.time(), platform, **how)
+    else:
+        job = daily_watch(folder, root, daily.time(), platform, **how)
+    written = write_schedule(job, platform, target)
     if at_once:
         written.run()
     if as_json:
@@ -239,35 +256,27 @@ def schedule(
 @JSON
 @click.pass_obj
 def status(folder: Path | None, *, as_json: bool) -> None:
-    """Show what is installed, trusted and counted here."""
+    """Show what is installed, trusted, followed and counted here."""
     from hakobu_runtime.device.state import open_state
     from hakobu_runtime.device.status import device_status
 
-    found = device_status(open_state(folder))
+    found = device_status(open_state(folder), datetime.now(UTC))
     if as_json:
         show_json("hakobu.status/1", **found.plain())
     else:
         click.echo(own_name(found.words()))
 
 
-@main.command()
-@MODEL
-@click.option("--by", type=click.Choice(["day", "week", "month"]), default="month", help="How long each period is.")
-@click.option("--last", type=click.IntRange(1), default=6, help="How many periods to show and to judge by (6).")
-@JSON
-@click.pass_obj
-def drift(folder: Path | None, model: str | None, by: str, last: int, *, as_json: bool) -> int:
-    """Hold this device's counts against training, offline. Exit code 3: one of the last periods has drifted."""
-    from hakobu_runtime.console.drift import drift_table
-    from hakobu_runtime.device.drift import drift_command
-
-    name, periods = drift_command(folder, model, by)
-    if as_json:
-        show_json("hakobu.drift/1", model=name, by=by, periods=[period.plain() for period in periods])
-    else:
-        click.echo(drift_table(periods, last) if periods else f"nothing was scored with {name} yet")
-    return FINDING if any(period.alarm for period in periods[-last:]) else 0
-
-
-main.add_command(doctor.command)
-main.add_command(about.command)
+for command in (
+    doctor.command,
+    about.command,
+    drifting.command,
+    explain.command,
+    export.command,
+    outcomes.keep_command,
+    outcomes.command,
+    updates.follow_command,
+    updates.sync_command,
+    updates.rollback_command,
+):
+    main.add_command(command)

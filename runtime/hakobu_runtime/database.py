@@ -162,11 +162,21 @@ def _words(path: Path, error: sqlite3.DatabaseError, anew: str) -> str:
         return (
             f"cannot be opened for writing ({error}); make {path.parent} a writable folder, or choose another --state"
         )
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path.parent)):
         return "the disk is full; nothing was lost: free some space and run the command again"
     if code == sqlite3.SQLITE_IOERR:
         return f"the disk failed ({error}); check it, or choose a --state on another one"
     return f"cannot be used: {error}"
+
+
+def _is_full(folder: Path) -> bool:
+    """Say whether the disk has no room for the 32 kB beside the file that SQLite needs to open it."""
+    import shutil  # here, since scoring goes without it
+
+    try:
+        return shutil.disk_usage(folder).free < 2**16
+    except OSError:
+        return False
 
 
 def _damaged(path: Path, what: str, anew: str) -> str:

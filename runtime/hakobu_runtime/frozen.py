@@ -163,7 +163,7 @@ def _greeting(box: Inside, folder: Path | None) -> str:
 @click.argument("files", type=cli.PATH, nargs=-1)
 @click.pass_context
 def dropped(context: click.Context, files: tuple[Path, ...]) -> None:
-    """Score each of FILES beside itself, and install those that are bundles."""
+    """Score each of FILES beside itself, install those that are bundles, and follow what a follow file says."""
     failed = 0
     for file in files:
         if not file.is_file():
@@ -183,8 +183,13 @@ def dropped(context: click.Context, files: tuple[Path, ...]) -> None:
 
 
 def _handle(context: click.Context, file: Path) -> None:
+    from hakobu_runtime.format.follow import ENDING  # here, since it brings numpy along
+
     if file.suffix.lower() == ".hako":
         _run(context, "install", ["--", str(file)])
+        return
+    if file.suffix.lower() == ENDING:
+        _run(context, "follow", ["--", str(file)])
         return
     if not os.access(file.parent, os.W_OK):  # as on a disc, or in a folder of the administrator's
         name = context.find_root().command.name

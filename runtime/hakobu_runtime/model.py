@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hakobu_runtime.engine import onnxruntime
 from hakobu_runtime.errors import BundleError
 from hakobu_runtime.format.manifest import ClassLabel, Dtype, Tensors
 
@@ -52,18 +53,17 @@ class Model:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
-
+        engine = onnxruntime()
         # The variable that the package sets is the real switch; this call is the one that Windows builds heed.
-        onnxruntime.disable_telemetry_events()
-        options = onnxruntime.SessionOptions()
+        engine.disable_telemetry_events()
+        options = engine.SessionOptions()
         # Spinning threads starve each other on a PC that does other work; one thread a run is steady.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            return onnxruntime.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
+            return engine.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise BundleError(f"onnxruntime cannot load the model: {_first_line(error)}") from error
 
@@ -111,14 +111,13 @@ class Model:
         shapes = {output.name: output.shape for output in session.get_outputs()}
         if names.strings is not None or not self._output_dtypes.keys() >= set(self._outputs):
             return self.reader(numbers, strings)
-        import onnxruntime
-
         wide = {names.label: 1, names.probabilities: len(self._classes), names.value: 1}
         found = [
             np.zeros((1, wide[name]) if len(shapes[name]) == 2 else 1, dtype=self._output_dtypes[name])
             for name in self._outputs
         ]
-        kept = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (numbers, *found)]
+        engine = onnxruntime()
+        kept = [engine.OrtValue.ortvalue_from_numpy(array) for array in (numbers, *found)]
         binding = session.io_binding()
         binding.bind_ortvalue_input(names.numbers, kept[0])
         for name, value in zip(self._outputs, kept[1:], strict=True):

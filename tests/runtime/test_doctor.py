@@ -18,10 +18,11 @@ from click.testing import CliRunner
 
 from hakobu_runtime.bundle import pack_files
 from hakobu_runtime.cli import main
-from hakobu_runtime.device import machine, slots
+from hakobu_runtime.device import ledger, machine
 from hakobu_runtime.device.diagnosis import Check, Health
 from hakobu_runtime.device.doctor import doctor
-from hakobu_runtime.device.slots import active_slots, bundle_path, install
+from hakobu_runtime.device.install import install
+from hakobu_runtime.device.slots import active_slots, bundle_path
 from hakobu_runtime.device.state import State, change_keyring, open_state
 from hakobu_runtime.errors import StateError
 from hakobu_runtime.format.codec import encode
@@ -62,7 +63,7 @@ def test_a_sound_device_is_well_and_stays_as_it_is(state: State) -> None:
     before = listing(state.root)
     assert bad(state) == {}
     assert "all 3 agree within 1e-05 + 0.0001" in looked(state)["tiny 1.0.0: golden rows"].words
-    assert "not set up yet" in looked(state)["update channel"].words
+    assert "none is followed" in looked(state)["update channel"].words
     assert listing(state.root) == before
 
 
@@ -165,7 +166,7 @@ def test_a_locked_database_is_a_warning(state: State, monkeypatch: pytest.Monkey
     def busy(path: Path, *, patience: float) -> NoReturn:
         raise StateError(f"{path}: another program keeps it locked; wait until that has ended")
 
-    monkeypatch.setattr(slots, "examine", busy)
+    monkeypatch.setattr(ledger, "examine", busy)
     assert bad(state) == {"state database": Health.WARNING}
 
 
@@ -239,6 +240,45 @@ def test_a_package_that_cannot_be_imported_is_told(state: State, monkeypatch: py
     found = doctor(state.root, NOW)
     assert found.exit_code == 8
     assert [check.name for check in found.checks if check.health is Health.FAILURE] == ["onnxruntime", "state folder"]
+
+
+def test_a_machine_that_hides_its_processor_is_a_warning(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "hides_processor", lambda: True)
+    assert bad(state) == {"processor": Health.WARNING}
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Path:
+    """Where an executable of one file has unpacked itself."""
+    place = tmp_path / "tmp" / "_MEI1"
+    place.mkdir(parents=True)
+    (place / "library.so").write_bytes(bytes(3_000_000))
+    return place
+
+
+def test_the_temporary_folder_of_one_file_is_looked_at(
+    state: State, unpacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "temporary folder" not in looked(state)
+    monkeypatch.setattr("hakobu_runtime.device.condition.unpacked", lambda: unpacked)
+    assert looked(state)["temporary folder"].words == f"3 MB are unpacked in {unpacked.parent} at each start"
+
+
+def test_what_killed_starts_have_left_is_a_warning(unpacked: Path) -> None:
+    for name, age in (("_MEI2", 3), ("_MEI3", 0)):
+        unpacked.with_name(name).mkdir()
+        moment = (NOW - timedelta(days=age)).timestamp()
+        os.utime(unpacked.with_name(name), (moment, moment))
+    found = machine.unpacking(unpacked, NOW)
+    assert found.health is Health.WARNING
+    assert found.words.endswith("1 of earlier starts, which were killed, are still there: _MEI2")
+
+
+def test_a_temporary_folder_that_fills_up_is_a_warning(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: _Usage(10**12, 0, 2_000_000))
+    found = machine.unpacking(unpacked, NOW)
+    assert found.health is Health.WARNING
+    assert "TMPDIR" in found.remedy
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc is the C library of Linux")

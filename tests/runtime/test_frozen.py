@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,8 +20,11 @@ from hakobu_runtime.bundle import pack_files
 from hakobu_runtime.console.window import owns_terminal
 from hakobu_runtime.device import inside
 from hakobu_runtime.device.floor import settle
-from hakobu_runtime.device.inside import BUNDLE, KEYS, LABEL, SCHEMA, Inside, Label, read_inside
-from hakobu_runtime.device.slots import active_slots, install
+from hakobu_runtime.device.follow import change_channel, read_follow
+from hakobu_runtime.device.inside import BUNDLE, FOLLOW, KEYS, LABEL, SCHEMA, Inside, Label, read_inside
+from hakobu_runtime.device.install import install
+from hakobu_runtime.device.ledger import changing
+from hakobu_runtime.device.slots import active_slots, open_active
 from hakobu_runtime.device.state import State, change_keyring, open_state, read_keyring
 from hakobu_runtime.errors import StateError
 from hakobu_runtime.format.codec import encode
@@ -132,6 +136,69 @@ def test_an_older_bundle_that_was_chosen_later_stays(make: Make, state: State, t
     assert versions(state) == ["1.0.0"]
 
 
+def test_a_bundle_inside_that_may_not_be_used_any_more_is_not_put_back(
+    make: Make, state: State, tmp_path: Path, pack: Pack
+) -> None:
+    box = make("2.0.0")
+    settle(state, box, NOW)
+    (tmp_path / "old.hako").write_bytes(pack("1.0.0"))
+    install(state, tmp_path / "old.hako", NOW)
+    with changing(state) as ledger:
+        ledger.execute("INSERT INTO revoked VALUES ('tiny', ?, '2.0.0', 'leaks')", (box.label.digest,))
+    (state.bundles / f"{box.label.digest}.hako").unlink()
+    settle(state, box, NOW)
+    assert versions(state) == ["1.0.0"]
+    with changing(state) as ledger:
+        ledger.execute("DELETE FROM slots")
+    settle(state, box, NOW)
+    assert versions(state) == []
+    with pytest.raises(StateError, match=r"tiny 2\.0\.0 was revoked: leaks"):
+        open_active(state)
+
+
+def test_a_newer_bundle_that_was_revoked_leaves_the_program_its_other_commands(
+    make: Make, state: State, tmp_path: Path, pack: Pack, publisher: Any, table: Path
+) -> None:
+    box = make("1.0.0")
+    settle(state, box, NOW)
+    (tmp_path / "new.hako").write_bytes(pack("2.0.0"))
+    newer = install(state, tmp_path / "new.hako", NOW)
+    with changing(state) as ledger:
+        ledger.execute("DELETE FROM slots WHERE place = 'former'")
+        ledger.execute("INSERT INTO revoked VALUES ('tiny', ?, '2.0.0', 'leaks')", (newer.digest,))
+    (tmp_path / "tiny.follow").write_bytes(encode(publisher.follow()))
+    assert run(box, "--state", state.root, tmp_path / "tiny.follow").exit_code == 0
+    publisher.now = datetime.now(UTC)
+    publisher.publish(publisher.box("3.0.0"))
+    assert "barred   tiny 2.0.0 was revoked: leaks" in run(box, "--state", state.root, "status").output
+    assert run(box, "--state", state.root, "score", table, "-o", tmp_path / "out.csv").exit_code == 8
+    found = run(box, "--state", state.root, "sync")
+    assert found.output == "tiny 3.0.0 is installed\n"
+    assert run(box, "--state", state.root, "score", table, "-o", tmp_path / "out.csv").exit_code == 0
+
+
+def test_a_program_follows_what_it_was_given_unless_the_device_was_given_something_later(
+    make: Make, state: State, publisher: Any
+) -> None:
+    def given(version: str, since: str, channel: str) -> Inside:
+        box = make(version)
+        content = encode(publisher.follow(since=since, channel=channel))
+        label = msgspec.structs.replace(box.label, follow=sha256(content).hexdigest())
+        (box.folder / FOLLOW).write_bytes(content)
+        (box.folder / LABEL).write_bytes(encode(label))
+        return read_inside(box.folder)
+
+    settle(state, given("1.0.0", "2026-01-01T00:00:00+00:00", "stable"), NOW)
+    assert read_follow(state, "tiny").channel == "stable"
+    change_channel(state, "beta", "tiny")
+    settle(state, given("1.0.0", "2026-01-01T00:00:00+00:00", "stable"), NOW)
+    assert read_follow(state, "tiny").channel == "beta", "it was taken once"
+    settle(state, given("1.1.0", "2026-01-01T00:00:00+00:00", "stable"), NOW)
+    assert read_follow(state, "tiny").channel == "beta", "it is not newer"
+    settle(state, given("1.2.0", "2026-02-01T00:00:00+00:00", "slow"), NOW)
+    assert read_follow(state, "tiny").channel == "slow"
+
+
 @pytest.mark.parametrize("harm", ["slots", "bundle"])
 def test_what_is_gone_is_put_back(make: Make, state: State, harm: str) -> None:
     settle(state, make("1.0.0"), NOW)
@@ -221,6 +288,46 @@ def test_a_dropped_bundle_is_installed(make: Make, state: State, tmp_path: Path,
     ended = run(make("1.0.0"), "--state", state.root, path)
     assert "installed: tiny 1.1.0, in place of 1.0.0" in ended.stdout
     assert versions(state) == ["1.1.0"]
+
+
+def test_a_file_where_nothing_can_be_written_is_told_the_other_way(
+    make: Make, state: State, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != table.parent and allowed(path, mode))
+    box = make("1.0.0")
+    ended = run(box, "--state", state.root, table)
+    assert ended.exit_code == 6
+    assert ended.stderr.splitlines() == [
+        f"tiny: error: {table.parent}: nothing can be written there, beside 箱 in.csv; say where the scores shall go: "
+        f'tiny score "{table}" -o SCORES.csv'
+    ]
+    assert not table.with_name("箱 in-scored.csv").exists()
+
+
+@pytest.mark.parametrize("year", [1970, 2100])
+def test_a_clock_that_cannot_be_right_is_told_and_the_file_is_scored(
+    make: Make, state: State, table: Path, monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(year, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr("hakobu_runtime.frozen.datetime", Clock)
+    ended = run(make("1.0.0"), "--state", state.root, table)
+    assert ended.exit_code == 0
+    assert f"it is {year}-01-01 00:00 UTC" in ended.stderr
+    assert "set the clock of this PC" in ended.stderr
+    assert table.with_name("箱 in-scored.csv").exists()
+    assert "it is" not in run(make("1.0.0"), "--state", state.root, "doctor").stderr
+
+
+@pytest.mark.parametrize(("place", "unpacked"), [("_MEI000012", True), ("late-flights/_internal", False)])
+def test_only_one_file_unpacks_itself(monkeypatch: pytest.MonkeyPatch, place: str, unpacked: bool) -> None:
+    assert inside.unpacked() is None
+    monkeypatch.setattr(sys, "_MEIPASS", place, raising=False)
+    assert inside.unpacked() == (Path(place) if unpacked else None)
 
 
 def test_a_word_that_is_no_command_and_no_file_is_refused(make: Make, state: State) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import decode, encode
-from hakobu_runtime.format.histogram import CategoryBins, NumberBins, as_counts, number_text
+from hakobu_runtime.format.histogram import CategoryBins, NumberBins, as_counts, count_rows, number_text
 
 EDGES = st.lists(st.floats(-1e6, 1e6, width=32).map(lambda edge: edge + 0.0), min_size=2, max_size=12, unique=True).map(
     lambda edges: tuple(sorted(edges))
@@ -53,6 +53,29 @@ def test_counts_equal_a_brute_force_count(drawn: Drawn) -> None:
         expected[slot_of(bins, value)] += 1
     assert bins.count(values).tolist() == expected
     assert bins.count(values).dtype == np.int64
+
+
+@given(st.lists(bins_and_values(), max_size=40), st.integers(0, 60))
+def test_rows_counted_together_have_the_counts_of_each(drawn: list[Drawn], size: int) -> None:
+    values = np.full((len(drawn), size), np.nan)
+    for row, (_, found) in zip(values, drawn, strict=True):
+        row[: min(size, len(found))] = found[:size]
+    bins = [one for one, _ in drawn]
+    together = count_rows(bins, values, [0] * len(bins))
+    assert [counts.tolist() for counts in together] == [
+        one.count(row).tolist() for one, row in zip(bins, values, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 4096, 4097, 300_000])
+def test_many_values_are_counted_without_a_carry(size: int) -> None:
+    bins = NumberBins((0.0, 1.0, 2.0))
+    for value, slot in ((-1.0, 0), (0.5, 1), (1.5, 2), (2.5, 3), (np.nan, bins.missing)):
+        expected = [0] * bins.size
+        expected[slot] = size
+        assert bins.count(np.full(size, value, dtype=np.float32)).tolist() == expected
+    mixed = np.arange(size, dtype=np.float64) % 4 - 0.5
+    assert bins.count(mixed).tolist() == np.bincount(bins.slots(mixed), minlength=bins.size).tolist()
 
 
 @given(bins_and_values())

@@ -9,12 +9,21 @@ from hakobu_runtime.console.shell import Group
 
 _COMMANDS = {
     "build": "hakobu.cli.build",
+    "ci": "hakobu.cli.ci",
+    "container": "hakobu.cli.container",
     "convert": "hakobu.cli.convert",
     "demo": "hakobu.cli.demo",
+    "depot": "hakobu.cli.depot",
     "freeze": "hakobu.cli.freeze",
     "inspect": "hakobu.cli.inspect",
     "keys": "hakobu.cli.keys",
+    "kit": "hakobu.cli.kit",
+    "mlflow-model": "hakobu.cli.mlflow_model",
     "new": "hakobu.cli.new",
+    "publish": "hakobu.cli.publish",
+    "stick": "hakobu.cli.stick",
+    "rebuild": "hakobu.cli.rebuild",
+    "runs": "hakobu.cli.runs",
 }
 
 

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from pathlib import Path
+
+from hakobu_runtime.device.inside import unpacked
 
 
 def owns_terminal() -> bool:
@@ -13,15 +14,14 @@ def owns_terminal() -> bool:
         import ctypes
 
         processes = (ctypes.c_ulong * 4)()
-        return int(ctypes.windll.kernel32.GetConsoleProcessList(processes, 4)) <= 1 + _unpacked()
+        return int(ctypes.windll.kernel32.GetConsoleProcessList(processes, 4)) <= 1 + _has_another()
     leader = os.getsid(0)
-    return leader == os.getpid() or (_unpacked() and leader == os.getppid())
+    return leader == os.getpid() or (_has_another() and leader == os.getppid())
 
 
-def _unpacked() -> bool:
-    """Say whether this is an executable of one file, which a second process of the same name stands before."""
-    place = getattr(sys, "_MEIPASS", None)
-    return place is not None and Path(sys.executable).parent not in Path(place).parents
+def _has_another() -> bool:
+    """Say whether a second process of the same name stands before this one: that of one file, which unpacked it."""
+    return unpacked() is not None
 
 
 def wait_for_enter() -> None:

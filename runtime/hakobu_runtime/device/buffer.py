@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device.counting import log, open_journal
+from hakobu_runtime.device.outcomes_keeper import open_keeper
+from hakobu_runtime.device.probation import Trial
 from hakobu_runtime.device.state import State
 from hakobu_runtime.errors import StateError
 from hakobu_runtime.format.counts import WindowCounts
@@ -22,9 +24,11 @@ class Buffer:
     ROWS = ENOUGH
     SECONDS = 1.0
 
-    def __init__(self, state: State, bundle: Bundle) -> None:
+    def __init__(self, state: State, bundle: Bundle, trial: Trial | None = None) -> None:
         self._state = state
+        self._trial = trial
         self._model = ModelName(bundle.manifest.name, bundle.manifest.version, bundle.digest)
+        self.keeper = open_keeper(state, bundle)
         self._lock = threading.Lock()
         self._waiting: dict[Window, WindowCounts] = {}
         self._rows = 0
@@ -82,7 +86,11 @@ class Buffer:
         # The timer runs on, for what comes next: ending its thread, and starting another, would be felt by three rows.
         for drain in self._drains:
             self._take(drain())
+        if self.keeper is not None:
+            self.keeper.write()
         if self._waiting:
             with open_journal(self._state) as journal:
                 journal.add(self._model, self._waiting)
-            self._waiting, self._rows = {}, 0
+            counted, self._waiting, self._rows = self._waiting, {}, 0
+            if self._trial is not None:
+                self._trial.note(counted.values())

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, open_bundle
-from hakobu_runtime.device import machine, slots
+from hakobu_runtime.device import ledger, machine
+from hakobu_runtime.device.age import age_check
 from hakobu_runtime.device.counting import set_aside_files
 from hakobu_runtime.device.diagnosis import Check, Health, failure, guarded, ok, warning
 from hakobu_runtime.device.floor import open_floor
-from hakobu_runtime.device.inside import Inside, box_inside
+from hakobu_runtime.device.inside import Inside, box_inside, unpacked
+from hakobu_runtime.device.reach import reach
 from hakobu_runtime.device.slots import Slot, active_slots, bundle_path
 from hakobu_runtime.device.state import State, default_folder, read_keyring
 from hakobu_runtime.errors import BundleError, DamageError, HakobuError, StateError, TrustError
@@ -41,7 +43,7 @@ def _checks(state: State, now: datetime) -> Iterator[Check]:
     if os.path.lexists(state.root) and not state.root.is_dir():
         return
     yield guarded("keys", lambda: _keys(state))
-    yield guarded(_DATABASE, lambda: _file(_DATABASE, state.slots, slots.examine, "it is made when it is needed"))
+    yield guarded(_DATABASE, lambda: _file(_DATABASE, state.slots, ledger.examine, "it is made when it is needed"))
     yield guarded("journal", lambda: _journal(state))
     installed: tuple[Slot, ...] = ()
     try:
@@ -53,12 +55,14 @@ def _checks(state: State, now: datetime) -> Iterator[Check]:
             yield warning("models", "none is installed", "install one: hakobu-run install FILE.hako")
     if (box := box_inside()) is not None:
         yield guarded(_INSIDE, lambda: _inside(box))
+    if (place := unpacked()) is not None:
+        yield guarded("temporary folder", lambda: machine.unpacking(place, now))
     yield guarded("clock", lambda: machine.clock(now, [_installed(slot) for slot in installed]))
     largest = max((_size(bundle_path(state, slot)) for slot in installed), default=0)
     yield guarded("memory", lambda: machine.memory(largest))
     for slot in installed:
-        yield from _slot(state, slot)
-    yield ok("update channel", "not set up yet: new bundles come by 'hakobu-run install FILE.hako'")
+        yield from _slot(state, slot, now)
+    yield from reach(state, now)
 
 
 def _folder(root: Path) -> Check:
@@ -138,7 +142,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _slot(state: State, slot: Slot) -> Iterator[Check]:
+def _slot(state: State, slot: Slot, now: datetime) -> Iterator[Check]:
     """Look at one installed bundle: its signature, and what this CPU makes of its golden rows."""
     name = f"{slot.model} {slot.version}"
     opened: list[Bundle] = []
@@ -158,6 +162,8 @@ def _slot(state: State, slot: Slot) -> Iterator[Check]:
 
     yield guarded(f"{name}: signature", signature)
     if opened:
+        if (aged := age_check(state, opened[0].manifest, now)) is not None:
+            yield aged
         yield guarded(f"{name}: golden rows", lambda: replayed(f"{name}: golden rows", opened[0]))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hakobu_runtime.device.diagnosis import Diagnosis, failure, guarded
-from hakobu_runtime.device.machine import engine, libraries, packages
+from hakobu_runtime.device.machine import engine, libraries, packages, processor
 
 
 def doctor(folder: Path | None, now: datetime) -> Diagnosis:
@@ -16,6 +16,7 @@ def doctor(folder: Path | None, now: datetime) -> Diagnosis:
         guarded("onnxruntime", engine),
         guarded("packages", packages),
         guarded("system libraries", libraries),
+        guarded("processor", processor),
     ]
     try:
         # Here: it stands on packages that may be what is broken.

@@ -1,10 +1,13 @@
 """Opening a bundle for scoring inside another program."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hakobu_runtime.bundle import open_bundle
 from hakobu_runtime.device.state import State, open_state, read_keyring
 from hakobu_runtime.errors import TrustError
+from hakobu_runtime.format.best_before import BestBefore
+from hakobu_runtime.format.manifest import Manifest
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.trust import Keyring, Pin, PublicKey
 
@@ -17,15 +20,30 @@ def load(path: Path | str, trust: Trust | None = None, state: Path | str | None 
 
     `trust` says which keys may have signed it; without it, the keys pinned in the state folder do. With `state`, every
     row scored is counted in the journal of that folder (after at most 1,024 rows or one second, and at exit); without
-    it, nothing is counted. Raises TrustError or BundleError, and then nothing of the bundle was loaded.
+    it, nothing is counted. Raises TrustError or BundleError, and then nothing of the bundle was loaded; StateError when
+    it is past the day on which its builder wants it to be refused, or the device has learned not to use it any more.
     """
     folder = open_state(Path(state)) if state is not None else None
     bundle = open_bundle(Path(path), _keyring(trust, folder))
+    stale = _heed(folder, bundle.manifest)
     if folder is None:
-        return Scorer(bundle.manifest, bundle.model)
-    from hakobu_runtime.device.buffer import Buffer  # here, since SQLite takes a twentieth of the time to a first score
+        return Scorer(bundle.manifest, bundle.model, stale=stale)
+    # Here, since SQLite takes a twentieth of the time to a first score.
+    from hakobu_runtime.device.barred import refuse_barred
+    from hakobu_runtime.device.buffer import Buffer
 
-    return Scorer(bundle.manifest, bundle.model, Buffer(folder, bundle))
+    refuse_barred(folder, bundle.manifest.name, bundle.manifest.version, bundle.digest)
+    return Scorer(bundle.manifest, bundle.model, Buffer(folder, bundle), stale)
+
+
+def _heed(folder: State | None, manifest: Manifest) -> str:
+    """Return what the outputs of an old model are marked with; most are to be used for ever."""
+    if manifest.best_before == BestBefore():
+        return ""
+    from hakobu_runtime.device.age import heed
+    from hakobu_runtime.device.counting import log
+
+    return heed(folder, manifest, datetime.now(UTC), log)
 
 
 def _keyring(trust: Trust | None, state: State | None) -> Keyring:

@@ -9,14 +9,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from hakobu_runtime.device.clock import LAST, WRITTEN
 from hakobu_runtime.device.diagnosis import Check, failure, ok, warning
 from hakobu_runtime.device.memory import available
-
-WRITTEN = datetime(2026, 11, 1, tzinfo=UTC)
-"""When this runtime was written: a clock that says less is wrong."""
+from hakobu_runtime.engine import hides_processor, onnxruntime
 
 _MB = 1024 * 1024
 _MEMORY = (96 * _MB, 256 * _MB)
@@ -32,7 +31,7 @@ def engine() -> Check:
     """Say whether onnxruntime can be imported, with its telemetry switched off."""
     name = "onnxruntime"
     try:
-        found = importlib.import_module(name)
+        found = onnxruntime()
     except (ImportError, OSError, RuntimeError) as error:
         words = f"cannot be imported: {_first_line(error)}"
         return failure(name, words, "mend what 'system libraries' says, or install hakobu-runtime again")
@@ -40,6 +39,15 @@ def engine() -> Check:
         words = f"{found.__version__} was told to send telemetry: ORT_DISABLE_TELEMETRY was changed"
         return failure(name, words, "do not change that variable in the program that imports hakobu_runtime")
     return ok(name, f"{found.__version__}, telemetry switched off")
+
+
+def processor() -> Check:
+    """Say whether onnxruntime can see which processor it runs on."""
+    name, kind = "processor", platform.machine() or "of an unknown kind"
+    if hides_processor():
+        words = f"{kind}; there is no /proc to say more, so onnxruntime may take slower code"
+        return warning(name, words, "mount /proc where scoring is to be fast")
+    return ok(name, f"{kind}, {os.cpu_count() or 1} cores")
 
 
 def packages() -> Check:
@@ -140,13 +148,40 @@ def disk(folder: Path) -> Check:
     return ok(name, words)
 
 
+def unpacking(place: Path, now: datetime) -> Check:
+    """Say whether the folder that this executable of one file unpacks itself into at each start has room, and is clean.
+
+    `place` is where it has unpacked itself this time.
+    """
+    name, folder = "temporary folder", place.parent
+    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    words = f"{_size(size)} are unpacked in {folder} at each start"
+    if left := [path.name for path in folder.glob("_MEI*") if path != place and _is_old(path, now)]:
+        words = f"{words}; {len(left)} of earlier starts, which were killed, are still there: {', '.join(left[:3])}"
+        return warning(name, words, "delete them when none of these programs is at work")
+    if (free := shutil.disk_usage(folder).free) < size:
+        words = f"{words}, and {_size(free)} are free"
+        return warning(name, words, "free some space, or set TMPDIR (on Windows TMP) to a folder on another disk")
+    return ok(name, words)
+
+
+def _is_old(path: Path, now: datetime) -> bool:
+    """Say whether a folder is ours to delete, and of yesterday or before."""
+    try:
+        found = path.stat()
+    except OSError:  # it has just been removed
+        return False
+    ours = sys.platform == "win32" or found.st_uid == os.geteuid()
+    return ours and now.timestamp() - found.st_mtime > timedelta(days=1).total_seconds()
+
+
 def clock(now: datetime, known: Iterable[tuple[datetime, str]]) -> Check:
     """Hold `now` against times that must lie before it, each with what happened then."""
     name, remedy = "clock", "set the clock of this PC: counts are kept by the day that it says"
     said = f"it is {now:%Y-%m-%d %H:%M} UTC"
     if now < WRITTEN:
         return failure(name, f"{said}, before this program was written ({WRITTEN:%Y-%m-%d})", remedy)
-    if now > WRITTEN + timedelta(days=365 * 25):
+    if now > LAST:
         return failure(name, f"{said}, absurdly far ahead", remedy)
     floor, event = max(known, default=(WRITTEN, ""))
     if now < floor - timedelta(days=1):

@@ -54,6 +54,8 @@ class Order:
     """Columns of the source that go into the target, too."""
     problems: Path | None = None
     """Where every breach goes, as CSV."""
+    stale: str = ""
+    """What every row is marked with, for the age of the model; "" for nothing."""
 
     @property
     def written(self) -> str:
@@ -113,7 +115,8 @@ class Order:
             found = self.source.stat()
         except OSError:
             return Likeness("", 0, 0, "", "", "")  # the reader says what is wrong with it
-        options = repr((self.layout, self.written, self.columns, self.problems and self.problems.absolute()))
+        problems = self.problems and self.problems.absolute()
+        options = repr((self.layout, self.written, self.columns, problems, self.stale))
         source = os.fsencode(self.source.absolute()).decode("utf-8", "backslashreplace")
         options = options.encode("utf-8", "backslashreplace").decode()
         return Likeness(source, found.st_size, found.st_mtime_ns, bundle.digest, __version__, options)

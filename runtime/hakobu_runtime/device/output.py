@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.errors import BundleError, UsageError
+from hakobu_runtime.format.best_before import STALE
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.manifest import Classification, ClassLabel, Manifest
 from hakobu_runtime.limits.check import Checked
@@ -13,10 +14,13 @@ from hakobu_runtime.rows.write import Coded, Column
 from hakobu_runtime.scorer.scores import VERDICTS, Scored
 
 
-def output_columns(manifest: Manifest, scored: Scored, carried: Sequence[str] = ()) -> Mapping[str, Column]:
+def output_columns(
+    manifest: Manifest, scored: Scored, carried: Sequence[str] = (), stale: str = ""
+) -> Mapping[str, Column]:
     """Return the columns to write for a block, in order; without id columns, rows are numbered from 1.
 
-    `carried` names the columns of the block that are carried over, as they stand in the input.
+    `carried` names the columns of the block that are carried over, as they stand in the input; `stale` is what the
+    output of an old model is marked with.
     """
     block, checked = scored.block, scored.checked
     columns = id_columns(manifest, block)
@@ -26,6 +30,8 @@ def output_columns(manifest: Manifest, scored: Scored, carried: Sequence[str] = 
     columns |= _model_columns(manifest, scored)
     columns["verdict"] = Coded(checked.verdicts, VERDICTS)
     columns["reasons"] = _reasons(checked)
+    if stale:
+        columns[STALE] = Coded(np.zeros(block.size, dtype=np.int64), (stale,))
     return columns
 
 
@@ -34,11 +40,12 @@ def id_columns(manifest: Manifest, block: Block) -> dict[str, Column]:
     return {name: _id_cells(block, name) for name in manifest.id_columns if _has(block, name)}
 
 
-def check_carried(manifest: Manifest, carried: Sequence[str]) -> None:
+def check_carried(manifest: Manifest, carried: Sequence[str], stale: str = "") -> None:
     """Raise UsageError when a carried column would take the place of one that scoring writes."""
     outputs = manifest.outputs
     odds = [f"p_{class_text(label)}" for label in outputs.classes] if isinstance(outputs, Classification) else []
     taken = {"prediction", *odds, "verdict", "reasons", *([] if manifest.id_columns else ["row"])}
+    taken |= {STALE} if stale else set()
     for name in carried:
         if name in taken.difference(manifest.id_columns):
             raise UsageError(f"--columns {name}: scoring writes a column of that name itself; rename it in the input")

@@ -15,7 +15,7 @@ from hakobu_runtime.rows.source import from_row
 T = TypeVar("T")
 
 AHEAD = 2
-"""How many pieces each worker may have in hand: enough that none waits, few enough that memory stays flat."""
+"""How many pieces may be in hand for each worker: enough that none waits, few enough that memory stays flat."""
 
 
 def in_order(
@@ -38,41 +38,62 @@ def in_order(
 
 
 class _Line(Generic[T]):
-    """Pieces that are being read, then blocks that are being finished, each in the order of the rows.
+    """Pieces in the hands of the threads, in the order of the rows.
 
-    A block can be finished only when it is known how many rows stand before it. So a piece is read on any thread, and
-    its block is handed on when all pieces before it have been read.
+    A block can be finished only when it is known how many rows stand before it. So each piece waits, once it is read,
+    for those before it to be read; that is never long, for they were begun earlier.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, finish: Callable[[Block, int], T], skip: int) -> None:
         self._pool = pool
         self._finish = finish
         self._skip = skip
-        self._first = 0
-        self._reading: deque[tuple[Piece, Future[Block]]] = deque()
-        self._finishing: deque[Future[T]] = deque()
+        self._skipped = 0
+        self._end: Future[int] | None = None
+        """How many rows stand in all pieces that were taken; None while their number was plain to see."""
+        self._working: deque[Future[T | None]] = deque()
 
     def take(self, piece: Piece) -> None:
-        """Let a thread read `piece`, unless all its rows are to be skipped, as far as is known by now."""
-        rows = piece.count() if self._first < self._skip and not self._reading else None
-        if rows is not None and self._first + rows <= self._skip:
-            self._first += rows
-        else:
-            self._reading.append((piece, self._pool.submit(piece.read, 0)))
+        """Let a thread read and finish `piece`, unless all its rows are to be skipped, as far as is known by now."""
+        if self._end is None:
+            rows = piece.count() if self._skipped < self._skip else None
+            if rows is not None and self._skipped + rows <= self._skip:
+                self._skipped += rows
+                return
+            self._end = _known(self._skipped)
+        start, self._end = self._end, Future()
+        self._working.append(self._pool.submit(self._work, [piece], start, self._end))
 
     def ready(self, most: int) -> Iterator[T]:
-        """Yield what is done, and wait until at most `most` pieces are being read, and as many blocks finished."""
-        while self._reading and (len(self._reading) > most or self._reading[0][1].done()):
-            self._hand_on()
-        while self._finishing and (len(self._finishing) > most or self._finishing[0].done()):
-            yield self._finishing.popleft().result()
+        """Yield what is done, and wait until at most `most` pieces are in hand."""
+        while self._working and (len(self._working) > most or self._working[0].done()):
+            found = self._working.popleft().result()
+            if found is not None:
+                yield found
 
-    def _hand_on(self) -> None:
-        piece, future = self._reading.popleft()
+    def _work(self, only: list[Piece], start: Future[int], end: Future[int]) -> T | None:
+        """Return what becomes of a piece, before which `start` rows stand, and say how many stand at its `end`.
+
+        It comes as the only one of a list, and is let go of when it is read: its bytes are many.
+        """
+        piece = only.pop()
+        position = piece.position
         try:
-            block = replace(future.result(), first=self._first)
+            block = piece.read(0)
+            first = start.result()
+            end.set_result(first + block.size)
         except InputError:
-            block = piece.read(self._first)  # the error again, now that it can name the row
-        self._first += block.size
-        if block.size and self._first > self._skip:
-            self._finishing.append(self._pool.submit(self._finish, from_row(block, self._skip), piece.position))
+            piece.read(start.result())  # the error again, now that it can name the row
+            raise
+        finally:
+            end.cancel()  # after an error, the pieces that come later are none of anybody's business
+        del piece
+        if block.size == 0 or first + block.size <= self._skip:
+            return None
+        return self._finish(from_row(replace(block, first=first), self._skip), position)
+
+
+def _known(rows: int) -> Future[int]:
+    found: Future[int] = Future()
+    found.set_result(rows)
+    return found

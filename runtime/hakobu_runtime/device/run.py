@@ -7,10 +7,13 @@ from functools import partial
 from time import monotonic, perf_counter
 
 from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device.heap import share_freed_memory
 from hakobu_runtime.device.mark import Mark, mark_of, why_anew
 from hakobu_runtime.device.order import STREAM, Order
+from hakobu_runtime.device.outcomes_keeper import Keeper
 from hakobu_runtime.device.part import Outlet, Part, Pipe, alone
 from hakobu_runtime.device.pipeline import in_order
+from hakobu_runtime.device.probation import Trial
 from hakobu_runtime.device.scoring import Finished, Scoring
 from hakobu_runtime.device.summary import Summary
 from hakobu_runtime.errors import InputError
@@ -37,20 +40,25 @@ def score_file(
     advance: Advance = lambda done, size, rows: None,
     warn: Warn = lambda words: None,
     keep: bool = False,
+    trial: Trial | None = None,
+    keeper: Keeper | None = None,
 ) -> Summary:
     """Do what `order` says, and count every row in `journal`.
 
     The targets grow under names of their own; each block's counts and its place in them commit together, so the same
     order after a power cut goes on where it stopped; with `keep`, it is known as done until `journal.finish`. When
     something has changed since, it starts anew, and `warn` hears so. A stream cannot be gone on with: what is read
-    from one is counted when all is scored, what is written to one as it is written.
+    from one is counted when all is scored, what is written to one as it is written. `trial` watches a bundle on
+    probation, `keeper` keeps the predictions.
 
-    Raises InputError when a file cannot be read or written, and BrokenPipeError when nobody reads stdout any more.
+    Raises InputError when a file cannot be read or written, UnfitError when the bundle fails its probation and the
+    order can be carried out with another one, and BrokenPipeError when nobody reads stdout any more.
     """
     started = perf_counter()
+    share_freed_memory()
     with _writable(order):
         order.check()
-        run = _Run(bundle, journal, order, warn)
+        run = _Run(bundle, journal, order, warn, trial, keeper)
         with _open(order, run.scoring) as rows, alone(order.targets):
             run.score(rows, advance)
             if order.resumes and not keep:
@@ -62,8 +70,11 @@ def score_file(
 class _Run:
     """One scoring of one file."""
 
-    def __init__(self, bundle: Bundle, journal: Journal, order: Order, warn: Warn) -> None:
-        self.scoring = Scoring(bundle, order)
+    def __init__(
+        self, bundle: Bundle, journal: Journal, order: Order, warn: Warn, trial: Trial | None, keeper: Keeper | None
+    ) -> None:
+        self.scoring = Scoring(bundle, order, keeper)
+        self._keeper = keeper
         self.summary = Summary(
             "stdout" if order.target == STREAM else str(order.target),
             problems=str(order.problems) if order.problems else None,
@@ -73,6 +84,7 @@ class _Run:
         self._journal = journal
         self._order = order
         self._warn = warn
+        self._trial = trial
         self._waiting: dict[Window, WindowCounts] = {}
         self._committed = monotonic()
         self._sealed = False
@@ -138,13 +150,17 @@ class _Run:
         """Write a block, and let its counts wait."""
         for outlet, content in zip(self._outlets, finished.contents, strict=True):
             outlet.write(content)
-        self.summary.note(finished.checked, finished.first)
+        self.summary.note(finished.verdicts, finished.breaches, finished.first)
         for window, found in finished.counts.items():
             self._waiting.setdefault(window, WindowCounts()).add(found)
+        if self._keeper is not None:
+            self._keeper.hold(finished.kept)
 
     def _commit(self, position: int, *, seal: bool = False) -> None:
         """Put all so far on the disk, and then its counts and its place into the journal, in one transaction."""
         self._committed = monotonic()
+        if self._keeper is not None:
+            self._keeper.write()  # before the counts, and before the end: of what waits for that there is no bound
         if self._order.counts_at_end and not seal:
             return
         sizes = [outlet.seal() if seal else outlet.sync() for outlet in self._outlets]
@@ -153,8 +169,12 @@ class _Run:
             self._journal.checkpoint(self._order.key, progress, self._model, self._waiting)
         else:
             self._journal.add(self._model, self._waiting)
-        self._waiting = {}
+        counted, self._waiting = self._waiting, {}
         self._sealed = seal
+        if self._trial is not None:
+            self._trial.note(counted.values())
+            if self._order.resumes:
+                self._trial.check()
 
 
 @contextmanager

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
-from hakobu_runtime.bundle import Bundle, open_bundle
+from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device.age import heed
 from hakobu_runtime.device.batch import is_batch, orders_of
 from hakobu_runtime.device.counting import open_journal
 from hakobu_runtime.device.order import Order
+from hakobu_runtime.device.outcomes_keeper import Keeper, open_keeper
+from hakobu_runtime.device.probation import Trial, with_active
 from hakobu_runtime.device.run import Advance, Warn, score_file
-from hakobu_runtime.device.slots import open_active
-from hakobu_runtime.device.state import State, open_state, read_keyring
+from hakobu_runtime.device.slots import open_allowed
+from hakobu_runtime.device.state import open_state
 from hakobu_runtime.device.summary import Summary, verdicts_in_words
-from hakobu_runtime.errors import HakobuError, InputError, StateError
+from hakobu_runtime.errors import BundleError, HakobuError, InputError, StateError
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.rows.source import Layout
 from hakobu_runtime.scorer.scores import VERDICTS
@@ -120,18 +124,36 @@ def score_command(folder: Path | None, asked: Asked, listener: Listener = Listen
     """Score what is asked for with the asked-for bundle, or the installed one."""
     started = perf_counter()
     state = open_state(folder)
-    bundle = _bundle(state, asked)
-    order = asked.order()
-    if not is_batch(asked.sources, asked.target):
+
+    def work(bundle: Bundle, trial: Trial | None) -> Outcome:
+        stale = heed(state, bundle.manifest, datetime.now(UTC), listener.warn)
+        order = replace(asked.order(), stale=stale)
+        keeper = open_keeper(state, bundle, listener.warn)
+        if not is_batch(asked.sources, asked.target):
+            with open_journal(state) as journal:
+                summary = score_file(
+                    bundle, journal, order, advance=listener.advance, warn=listener.warn, trial=trial, keeper=keeper
+                )
+                return Outcome(bundle, (summary,))
+        orders = orders_of(asked.sources, order, listener.warn)
         with open_journal(state) as journal:
-            return Outcome(bundle, (score_file(bundle, journal, order, advance=listener.advance, warn=listener.warn),))
-    orders = orders_of(asked.sources, order, listener.warn)
-    with open_journal(state) as journal:
-        outcome = _score_all(bundle, journal, orders, listener)
+            return _score_all(bundle, journal, orders, listener, trial, keeper)
+
+    if asked.bundle is not None:
+        outcome = work(open_allowed(state, asked.bundle), None)
+    else:
+        outcome = with_active(state, asked.model, listener.warn, work)
     return replace(outcome, seconds=perf_counter() - started)
 
 
-def _score_all(bundle: Bundle, journal: Journal, orders: Sequence[Order], listener: Listener) -> Outcome:
+def _score_all(
+    bundle: Bundle,
+    journal: Journal,
+    orders: Sequence[Order],
+    listener: Listener,
+    trial: Trial | None,
+    keeper: Keeper | None,
+) -> Outcome:
     """Carry out each order, whatever becomes of the others.
 
     Those that are done are remembered until all are, so that the same command after a power cut, or after a file was
@@ -143,10 +165,21 @@ def _score_all(bundle: Bundle, journal: Journal, orders: Sequence[Order], listen
     for order in orders:
         course.begin(order)
         try:
-            summary = score_file(bundle, journal, order, advance=course.advance, warn=listener.warn, keep=True)
+            summary = score_file(
+                bundle,
+                journal,
+                order,
+                advance=course.advance,
+                warn=listener.warn,
+                keep=True,
+                trial=trial,
+                keeper=keeper,
+            )
         except StateError:
             raise  # the journal's trouble is no file's fault
         except HakobuError as error:
+            if trial is not None and isinstance(error, BundleError):
+                raise  # the bundle's fault: all are scored with the former one
             failed.append(Failed(str(order.source), error))
             listener.warn(f"error: {error}")
         else:
@@ -185,9 +218,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _bundle(state: State, asked: Asked) -> Bundle:
-    if asked.bundle is not None:
-        return open_bundle(asked.bundle, read_keyring(state))
-    return open_active(state, asked.model)

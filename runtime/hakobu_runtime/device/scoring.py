@@ -5,17 +5,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device.order import Order
+from hakobu_runtime.device.outcomes_keeper import Found, Keeper
 from hakobu_runtime.device.output import check_carried, output_columns
 from hakobu_runtime.device.problems import problem_columns
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.window import Window
-from hakobu_runtime.limits.check import Checked
+from hakobu_runtime.limits.breach import Breach
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.rows.growing import Columns, growth_of
-from hakobu_runtime.scorer.counting import count
+from hakobu_runtime.scorer.counting import count_at, places
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.scores import Scored
 
@@ -27,21 +31,28 @@ class Finished:
     first: int
     position: int
     """How many bytes of the input were read with it."""
-    checked: Checked
+    verdicts: NDArray[np.uint8]
+    """One a row."""
+    breaches: tuple[Breach, ...]
     contents: tuple[bytes, ...]
     """What goes into each file."""
     counts: Mapping[Window, WindowCounts]
+    kept: Found
+    """What is kept of its predictions, where they are kept."""
 
 
 class Scoring:
     """Scores blocks as an order says; its methods may run in several threads at once."""
 
-    def __init__(self, bundle: Bundle, order: Order) -> None:
-        check_carried(bundle.manifest, order.columns)
+    def __init__(self, bundle: Bundle, order: Order, keeper: Keeper | None = None) -> None:
+        check_carried(bundle.manifest, order.columns, order.stale)
         self._scorer = Scorer(bundle.manifest, bundle.model)
+        self._keeper = keeper
         self._carried = order.columns
+        self._stale = order.stale
         self._lists_problems = order.problems is not None
         plain, carried = self._scorer.wanted(), frozenset(order.columns)
+        plain = plain if keeper is None else keeper.wanted(plain)
         self.wanted = replace(plain, required=plain.required | carried, carried=carried)
         """What a reader must deliver."""
         self.growths = (growth_of(order.written), *([growth_of("csv")] if order.problems else []))
@@ -53,8 +64,11 @@ class Scoring:
         scored = self._scorer.score_block(block)
         tables = self._tables(scored)
         contents = tuple(growth.rows(table) for growth, table in zip(self.growths, tables, strict=True))
-        counts = count(self._scorer.manifest, scored, datetime.now(UTC), perf_counter() - started)
-        return Finished(block.first, position, scored.checked, contents, counts)
+        found = places(self._scorer.manifest, block, datetime.now(UTC))
+        counts = count_at(found, self._scorer.manifest, scored, perf_counter() - started)
+        kept = {} if self._keeper is None else self._keeper.of(scored, found)
+        checked = scored.checked
+        return Finished(block.first, position, checked.verdicts, checked.breaches, contents, counts, kept)
 
     def empty(self, place: int) -> Columns:
         """Return the columns, without rows, of the file at this place among the growths."""
@@ -64,7 +78,7 @@ class Scoring:
 
     def _tables(self, scored: Scored) -> tuple[Columns, ...]:
         manifest = self._scorer.manifest
-        scores = output_columns(manifest, scored, self._carried)
+        scores = output_columns(manifest, scored, self._carried, self._stale)
         if not self._lists_problems:
             return (scores,)
         return (scores, problem_columns(manifest, scored.block, scored.checked))

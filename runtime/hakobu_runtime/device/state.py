@@ -36,6 +36,26 @@ class State:
         """The installed bundles, named by their digests."""
         return self.root / "bundles"
 
+    @property
+    def key(self) -> Path:
+        """This device's own private key, which never leaves it."""
+        return self.root / "device.pem"
+
+    @property
+    def keep(self) -> Path:
+        """Whether, and how long, predictions are kept until their labels come."""
+        return self.root / "keep.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The kept predictions, and the counts of what became of them."""
+        return self.root / "predictions.sqlite"
+
+    @property
+    def updates(self) -> Path:
+        """For each model that follows a channel, a folder of what is known of its depot."""
+        return self.root / "updates"
+
 
 def open_state(folder: Path | None = None) -> State:
     """Return the state folder `folder`, made when it is not there; by default the one in the user's data folder."""

@@ -1,20 +1,25 @@
 """`hakobu-run stream`: a JSON object in, a JSON object out, for a program that keeps the process open."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from hakobu_runtime.bundle import open_bundle
+from hakobu_runtime.device.age import heed
+from hakobu_runtime.device.answering import Answering
 from hakobu_runtime.device.buffer import Buffer
 from hakobu_runtime.device.output import class_text
-from hakobu_runtime.device.slots import open_active
-from hakobu_runtime.device.state import open_state, read_keyring
+from hakobu_runtime.device.probation import Warn
+from hakobu_runtime.device.slots import open_allowed
+from hakobu_runtime.device.state import open_state
 from hakobu_runtime.device.stop import Stop, StopAsked
-from hakobu_runtime.errors import InputError
+from hakobu_runtime.errors import BundleError, InputError
+from hakobu_runtime.format.best_before import STALE
 from hakobu_runtime.format.manifest import Classification, Manifest
 from hakobu_runtime.rows.cells import plain_text
 from hakobu_runtime.rows.jsonl import row_of
@@ -25,14 +30,35 @@ LONGEST = 1 << 20
 """How many bytes a line may have: a row is small, and what never ends a line must not fill the memory."""
 
 
-def open_scorer(folder: Path | None, bundle: Path | None, model: str | None) -> Scorer:
-    """Return the scorer of `bundle`, or of the installed `model`, which counts into the state folder's journal."""
+Successor = Callable[[BundleError | None], Scorer | None]
+"""Gives the scorer to go on with once the present one was given up, as for an error; None while that goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipes:
+    """Where the rows come from, where the answers go, and what ends it."""
+
+    inlet: BinaryIO
+    outlet: BinaryIO
+    stop: Stop
+
+
+def stream_command(folder: Path | None, bundle: Path | None, model: str | None, pipes: Pipes, warn: Warn) -> None:
+    """Answer with the scorer of `bundle`, or of the installed `model`, which counts into the state folder's journal."""
     state = open_state(folder)
-    opened = open_bundle(bundle, read_keyring(state)) if bundle else open_active(state, model)
-    return Scorer(opened.manifest, opened.model, Buffer(state, opened))
+    if bundle is None:
+        with Answering(state, model, warn) as answering:
+            stream(answering.scorer, pipes.inlet, pipes.outlet, pipes.stop, answering.successor)
+        return
+    opened = open_allowed(state, bundle)
+    stale = heed(state, opened.manifest, datetime.now(UTC), warn)
+    scorer = Scorer(opened.manifest, opened.model, Buffer(state, opened), stale)
+    stream(scorer, pipes.inlet, pipes.outlet, pipes.stop)
 
 
-def stream(scorer: Scorer, inlet: BinaryIO, outlet: BinaryIO, stop: Stop) -> None:
+def stream(
+    scorer: Scorer, inlet: BinaryIO, outlet: BinaryIO, stop: Stop, successor: Successor = lambda error: None
+) -> None:
     """Answer each line of `inlet` that is not blank with one line on `outlet`, until the end is reached or asked for.
 
     A bad line is answered with its error. All counts are in the journal when this returns. Raises StateError when they
@@ -47,13 +73,25 @@ def stream(scorer: Scorer, inlet: BinaryIO, outlet: BinaryIO, stop: Stop) -> Non
                 break
             if not line.isspace():
                 number += 1
-                reply = json.dumps(answer(scorer, line, number), ensure_ascii=False, allow_nan=False)
+                scorer, found = _answer(successor(None) or scorer, line, number, successor)
+                reply = json.dumps(found, ensure_ascii=False, allow_nan=False)
                 outlet.write(reply.encode("utf-8", "replace") + b"\n")
                 outlet.flush()
     except StopAsked:
         pass
     finally:
         scorer.flush()
+
+
+def _answer(scorer: Scorer, line: bytes, number: int, successor: Successor) -> tuple[Scorer, dict[str, object]]:
+    """Return the answer, and who gave it: the successor where the bundle of `scorer` fails, and there is one."""
+    try:
+        return scorer, answer(scorer, line, number)
+    except BundleError as error:
+        other = successor(error)
+        if other is None:
+            raise
+        return other, answer(other, line, number)
 
 
 def answer(scorer: Scorer, line: bytes, number: int) -> dict[str, object]:
@@ -66,7 +104,7 @@ def answer(scorer: Scorer, line: bytes, number: int) -> dict[str, object]:
         score = scorer.score_one(row)
     except InputError as error:
         return {**names, "error": str(error)}
-    return {**names, **_plain(scorer.manifest, score)}
+    return {**names, **_plain(scorer.manifest, score), **({STALE: scorer.stale} if scorer.stale else {})}
 
 
 def _take_line(inlet: BinaryIO) -> bytes:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hakobu_runtime.format.codec import Value
-from hakobu_runtime.limits.breach import Rule, Verdict
-from hakobu_runtime.limits.check import Checked
+from hakobu_runtime.limits.breach import Breach, Rule, Verdict
 from hakobu_runtime.scorer.scores import VERDICTS
 
 
@@ -38,12 +38,12 @@ class Summary:
     problems: str | None = None
     """Where the breaches were written."""
 
-    def note(self, checked: Checked, first: int) -> None:
-        """Take in a block, before which `first` rows stand in the file."""
-        self.rows += len(checked)
-        for verdict, times in zip(VERDICTS, np.bincount(checked.verdicts, minlength=4).tolist(), strict=True):
+    def note(self, verdicts: NDArray[np.uint8], breaches: Iterable[Breach], first: int) -> None:
+        """Take in a block, of one verdict a row, before which `first` rows stand in the file."""
+        self.rows += len(verdicts)
+        for verdict, times in zip(VERDICTS, np.bincount(verdicts, minlength=4).tolist(), strict=True):
             self.verdicts[verdict] += times
-        for breach in checked.breaches:
+        for breach in breaches:
             key = (breach.name, breach.rule, breach.verdict)
             if key not in self.examples:
                 self.examples[key] = Example(first + breach.row + 1, *key, breach.reason)

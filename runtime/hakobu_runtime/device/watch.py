@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device.age import heed
 from hakobu_runtime.device.arrivals import Arrivals, Stamp
 from hakobu_runtime.device.claim import Claim, Places, take, unfinished
 from hakobu_runtime.device.counting import open_journal
 from hakobu_runtime.device.lock import locked
 from hakobu_runtime.device.order import Order
+from hakobu_runtime.device.outcomes_keeper import open_keeper
+from hakobu_runtime.device.probation import Trial, with_active
 from hakobu_runtime.device.run import score_file
-from hakobu_runtime.device.slots import open_active
 from hakobu_runtime.device.state import State, open_state
 from hakobu_runtime.device.stop import Stop, StopAsked
 from hakobu_runtime.device.summary import Summary, verdicts_in_words
@@ -81,18 +85,18 @@ def open_watch(
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder; make it first, or check the name")
     state = open_state(folder)
-    open_active(state, model)
+    with_active(state, model, lambda words: None, lambda bundle, trial: None)
     return Watch(state, Places(root, (scored or root / "scored").absolute()), model, every, settle)
 
 
 def keep_watching(watch: Watch, tell: Callable[[Handled], None], warn: Warn, stop: Stop) -> None:
     """Score what arrives until the end is asked for; what keeps the machine from it is told, and tried again."""
-    trouble = ""
+    trouble, once = "", _once(warn)
     with _alone(watch), suppress(StopAsked):
         arrivals = Arrivals(watch.places.root, watch.settle, warn)
         while not stop.asked:
             try:
-                for handled in _handle_all(watch, arrivals, stop):
+                for handled in _handle_all(watch, arrivals, once, stop):
                     tell(handled)
                 trouble = ""
             except BrokenPipeError:
@@ -111,7 +115,7 @@ def watch_once(watch: Watch, tell: Callable[[Handled], None], warn: Warn, stop: 
         arrivals = Arrivals(watch.places.root, watch.settle, warn)
         if not arrivals.settled(monotonic()) and arrivals.waiting():
             stop.pause(watch.settle)
-        for found in _handle_all(watch, arrivals, stop):
+        for found in _handle_all(watch, arrivals, _once(warn), stop):
             tell(found)
             handled += 1
             failed += bool(found.error)
@@ -125,24 +129,24 @@ def watch_once(watch: Watch, tell: Callable[[Handled], None], warn: Warn, stop: 
         )
 
 
-def _handle_all(watch: Watch, arrivals: Arrivals, stop: Stop) -> Iterator[Handled]:
+def _handle_all(watch: Watch, arrivals: Arrivals, warn: Warn, stop: Stop) -> Iterator[Handled]:
     """Handle what an earlier watch left, then what has settled."""
     left = unfinished(watch.places)
     if left is not None:
-        yield _handle(watch, left, stop)
+        yield _handle(watch, left, warn, stop)
     for name in arrivals.settled(monotonic()):
         stop.check()
         claim = take(watch.places, name)
         if claim is not None:
-            yield _handle(watch, claim, stop)
+            yield _handle(watch, claim, warn, stop)
 
 
-def _handle(watch: Watch, claim: Claim, stop: Stop) -> Handled:
+def _handle(watch: Watch, claim: Claim, warn: Warn, stop: Stop) -> Handled:
     """Score the claimed file unless that is done, and move it where it belongs."""
     summary = None
     try:
         if not claim.draft.exists():
-            summary = _score(watch, claim, stop)
+            summary = _score(watch, claim, warn, stop)
     except InputError as error:
         if str(error).startswith(str(claim.draft)):
             raise  # a full disk, say: that is not the file's fault
@@ -152,15 +156,20 @@ def _handle(watch: Watch, claim: Claim, stop: Stop) -> Handled:
     return Handled(claim.name, source, output, summary)
 
 
-def _score(watch: Watch, claim: Claim, stop: Stop) -> Summary:
-    bundle = open_active(watch.state, watch.model)  # for each file: another one may be installed meanwhile
+def _score(watch: Watch, claim: Claim, warn: Warn, stop: Stop) -> Summary:
     before = Stamp.of(claim.source)
 
     def advance(done: int, size: int | None, rows: int) -> None:
         stop.check()
 
-    with open_journal(watch.state) as journal:
-        summary = score_file(bundle, journal, Order(claim.source, claim.draft), advance=advance)
+    def work(bundle: Bundle, trial: Trial | None) -> Summary:
+        stale = heed(watch.state, bundle.manifest, datetime.now(UTC), warn)
+        keeper = open_keeper(watch.state, bundle, warn)
+        with open_journal(watch.state) as journal:
+            order = Order(claim.source, claim.draft, stale=stale)
+            return score_file(bundle, journal, order, advance=advance, trial=trial, keeper=keeper)
+
+    summary = with_active(watch.state, watch.model, warn, work)  # for each file: another one may be installed meanwhile
     if Stamp.of(claim.source) != before:
         raise InputError(
             f"{claim.source}: was still being written while it was scored, so rows may be lacking; let the other "
@@ -178,6 +187,18 @@ def _alone(watch: Watch) -> Iterator[None]:
         except StateError as error:
             raise StateError(f"{watch.places.root}: cannot be watched: {error}") from error
         yield
+
+
+def _once(warn: Warn) -> Warn:
+    """Return what tells a thing once, however many files it is true of."""
+    told: set[str] = set()
+
+    def tell(words: str) -> None:
+        if words not in told:
+            told.add(words)
+            warn(words)
+
+    return tell
 
 
 def _one_line(words: str) -> str:

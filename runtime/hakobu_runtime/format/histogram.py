@@ -1,6 +1,7 @@
 """Bins fixed at build time, and exact int64 counts over them, which merge by addition."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import isfinite
 
@@ -12,6 +13,13 @@ from hakobu_runtime.format.codec import Value
 
 Counts = NDArray[np.int64]
 """int64 counts, one a slot of the bins they were counted on."""
+
+_LANES = 1024
+"""How many bytes are added up as eight lanes: 128 a lane, whose sum fits into a byte."""
+_WIDE = 8 * _LANES
+"""How many columns are counted at once, at most."""
+_ANSWERS = 1 << 18
+"""How many bytes of answers are kept at once, about: few enough for a processor's cache."""
 
 
 class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
@@ -60,16 +68,68 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
     def count(self, values: NDArray[np.floating], invalid: int = 0) -> Counts:
         """Count `values`, shape (n,), NaN as missing, of which `invalid` NaNs stand for cells that hold no number."""
-        missing = int(np.count_nonzero(np.isnan(values)))
-        if not 0 <= invalid <= missing:
-            raise FormatError(f"{invalid} cells hold no number, but only {missing} are NaN")
-        below = [int(np.count_nonzero(values < edge)) for edge in self._edges_as(values.dtype)]
-        inner = np.diff(np.array([0, *below, values.size - missing], dtype=np.int64))
-        return np.concatenate([inner, np.array([missing - invalid, invalid], dtype=np.int64)])
+        (counts,) = count_rows([self], values[np.newaxis], [invalid])
+        return counts
 
     def _edges_as(self, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-        with np.errstate(over="ignore"):  # an edge beyond float32 is endless there, which is what comparing needs
-            return np.asarray(self.edges, dtype=dtype)
+        return _edges(self.edges, dtype)
+
+
+@lru_cache(maxsize=1024)
+def _edges(edges: tuple[float, ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    with np.errstate(over="ignore"):  # an edge beyond float32 is endless there, which is what comparing needs
+        found = np.asarray(edges, dtype=dtype)
+    found.flags.writeable = False
+    return found
+
+
+def count_rows(bins: Sequence[NumberBins], values: NDArray[np.floating], invalid: Sequence[int]) -> list[Counts]:
+    """Count each row of `values`, shape (k, n), over its own of the k `bins`, as `NumberBins.count` does.
+
+    Many rows at once, which takes half of the time where they are short.
+    """
+    edges = [_edges(one.edges, values.dtype) for one in bins]
+    most = max(map(len, edges), default=0)
+    limits = np.full((len(edges), most), np.nan, dtype=values.dtype)  # nothing lies below NaN
+    for row, known in zip(limits, edges, strict=True):
+        row[: len(known)] = known
+    found = np.zeros((len(edges), most + 1), dtype=np.int64)
+    size = values.shape[1]
+    # Parts of one width: numpy is four times slower with a narrow one that is left over.
+    width = -(-size // max(1, -(-size // _WIDE)))
+    height = max(1, _ANSWERS // (max(width, _LANES) * (most + 1)))
+    for first in range(0, size, max(1, width)):
+        for top in range(0, len(edges), height):
+            some = slice(top, top + height)
+            found[some] += _below_and_missing(values[some, first : first + width], limits[some])
+    return [
+        _counts(row[: len(known)], size, row[-1], wrong)
+        for row, known, wrong in zip(found.tolist(), edges, invalid, strict=True)
+    ]
+
+
+def _below_and_missing(values: NDArray[np.floating], limits: NDArray[np.floating]) -> Counts:
+    """Return how many of each row of `values`, shape (k, n), lie below each of its `limits`, shape (k, m), or are NaN.
+
+    The shape is (k, m + 1). Eight answers, a byte each, are added up at once: of up to 255 numbers of eight bytes, no
+    byte carries over.
+    """
+    (rows, size), most = values.shape, limits.shape[1]
+    wide = -(-size // _LANES)
+    answers = np.zeros((rows, most + 1, wide * _LANES), dtype=np.bool_)
+    np.less(values[:, np.newaxis], limits[:, :, np.newaxis], out=answers[:, :-1, :size])
+    np.isnan(values, out=answers[:, -1, :size])
+    lanes = np.add.reduce(answers.view(np.uint64).reshape(rows, most + 1, wide, _LANES // 8), axis=3)
+    found: Counts = np.add.reduce(lanes.view(np.uint8).reshape(rows, most + 1, -1), axis=2, dtype=np.int64)
+    return found
+
+
+def _counts(below: list[int], size: int, missing: int, invalid: int) -> Counts:
+    """Return the counts of `size` values: so many lie `below` each edge, are `missing`, or `invalid` among those."""
+    if not 0 <= invalid <= missing:
+        raise FormatError(f"{invalid} cells hold no number, but only {missing} are NaN")
+    inner = [high - low for low, high in pairwise([0, *below, size - missing])]
+    return np.array([*inner, missing - invalid, invalid], dtype=np.int64)
 
 
 class CategoryBins(Value, frozen=True, tag="categories", tag_field="of"):

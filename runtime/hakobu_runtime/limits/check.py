@@ -1,13 +1,13 @@
 """Checking a block against a manifest: matrices for the model, a verdict a row, and every breach."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.format.block import Block
-from hakobu_runtime.format.feature import Feature, Missing, Policy, Range
+from hakobu_runtime.format.feature import Feature, Kind, Missing, Policy, Range
 from hakobu_runtime.format.manifest import Manifest
 from hakobu_runtime.limits.breach import Breach, Rule, Verdict
 from hakobu_runtime.limits.derive import Derived, derive_number, lengths_of
@@ -15,6 +15,8 @@ from hakobu_runtime.limits.reason import invalid_reason, length_reason, missing_
 
 LONGEST_TEXT = 1_000_000
 """Characters of a free text that is scored: more are a mistake, and would take the memory that other rows need."""
+
+_NO_ROWS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,7 @@ class Checked:
 def check(block: Block, manifest: Manifest) -> Checked:
     """Hold each cell of `block` against its feature; a bad row never costs a good one."""
     draft = _Draft(block, manifest)
-    for place, feature in enumerate(manifest.number_features):
-        draft.number(place, feature)
+    draft.numbers(manifest.number_features)
     for place, feature in enumerate(manifest.string_features):
         draft.string(place, feature)
     return draft.finish()
@@ -74,8 +75,34 @@ class _Draft:
         self._blanks: list[tuple[NDArray[np.int64], int]] = []
         self._invalid: dict[str, NDArray[np.int64]] = {}
 
-    def number(self, place: int, feature: Feature) -> None:
-        """Check one number feature."""
+    def numbers(self, features: Sequence[Feature]) -> None:
+        """Check the number features: one whose every cell is a number of its kind needs nothing but its range."""
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and NaN stays NaN
+            whole = np.array([self._take(place, feature) for place, feature in enumerate(features)], dtype=np.bool_)
+            least = self._seen_numbers.min(axis=1, initial=np.inf)
+            most = self._seen_numbers.max(axis=1, initial=-np.inf)
+        whole &= np.isfinite(least) & np.isfinite(most)
+        for place, feature in enumerate(features):
+            if whole[place]:
+                self._invalid[feature.name] = _NO_ROWS
+            else:
+                self._number(place, feature)
+            if feature.range is not None:
+                known = (least[place], most[place]) if whole[place] else (-np.inf, np.inf)
+                self._number_range(place, feature, feature.range, *known)
+
+    def _take(self, place: int, feature: Feature) -> bool:
+        """Copy the column of a feature; say whether its cells are numbers of its kind, but for those not finite."""
+        block = self._block
+        values = block.numbers.get(feature.column)
+        if values is None or block.broken or feature.column in block.wrong:
+            self._seen_numbers[place] = np.nan
+            return False
+        self._seen_numbers[place] = values
+        return feature.kind is not Kind.INTEGER or bool((values == np.floor(values)).all())
+
+    def _number(self, place: int, feature: Feature) -> None:
+        """Check one number feature for cells that are missing or no number of its kind."""
         derived = derive_number(feature, self._block, self._dtype)
         values = self._seen_numbers[place]
         values[:] = derived.values
@@ -84,8 +111,6 @@ class _Draft:
         if feature.missing is not Missing.EXPECTED and gaps.any():
             gaps[self._invalid[feature.name]] = False
             self._missing(feature, np.flatnonzero(gaps))
-        if feature.range is not None:
-            self._number_range(place, feature, feature.range)
 
     def _number_invalid(self, feature: Feature, derived: Derived) -> None:
         rows = {int(row) for row in self._broken} | derived.invalid.keys()
@@ -99,22 +124,24 @@ class _Draft:
                 Breach(row, name, rule, text, feature.policy, verdict, invalid_reason(feature, rule, text, verdict))
             )
 
-    def _number_range(self, place: int, feature: Feature, limits: Range) -> None:
+    def _number_range(self, place: int, feature: Feature, limits: Range, least: float, most: float) -> None:
+        """Hold a number feature, whose values lie between `least` and `most`, against its range."""
         values = self._seen_numbers[place]
         with np.errstate(over="ignore"):  # a limit beyond float32 is infinite to it, and holds all the same
             low, high = values.dtype.type(limits.low), values.dtype.type(limits.high)
-        for rule, rows, limit in (
-            (Rule.BELOW, np.flatnonzero(values < low), low),
-            (Rule.ABOVE, np.flatnonzero(values > high), high),
-        ):
-            if len(rows) == 0:
-                continue
-            verdict = _out_of_range[feature.policy]
-            self._range_breaches(feature, rule, rows, verdict)
-            if feature.policy is Policy.CLIP:
-                self._edits.append((rows, place, float(limit)))
-            elif feature.policy is Policy.MISSING:
-                self._edits.append((rows, place, float("nan")))
+        if least < low:
+            self._out_of_range(place, feature, Rule.BELOW, np.flatnonzero(values < low), float(low))
+        if most > high:
+            self._out_of_range(place, feature, Rule.ABOVE, np.flatnonzero(values > high), float(high))
+
+    def _out_of_range(self, place: int, feature: Feature, rule: Rule, rows: NDArray[np.int64], limit: float) -> None:
+        if len(rows) == 0:
+            return
+        self._range_breaches(feature, rule, rows, _out_of_range[feature.policy])
+        if feature.policy is Policy.CLIP:
+            self._edits.append((rows, place, limit))
+        elif feature.policy is Policy.MISSING:
+            self._edits.append((rows, place, np.nan))
 
     def _range_breaches(self, feature: Feature, rule: Rule, rows: NDArray[np.int64], verdict: Verdict) -> None:
         plain = self._block.numbers.get(feature.column)

@@ -33,7 +33,9 @@ def arrow_errors() -> Iterator[None]:
         raise
 
 
-class _CArray(ctypes.Structure):
+class CArray(ctypes.Structure):
+    """An array of the Arrow C data interface."""
+
     _fields_ = [
         ("length", ctypes.c_int64),
         ("null_count", ctypes.c_int64),
@@ -49,16 +51,17 @@ class _CArray(ctypes.Structure):
 
 
 # A prototype of its own: types set on `ctypes.pythonapi` would be set for the whole process.
-_pointer_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+pointer_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
+"""Returns the address that a capsule of this name holds."""
 
 
 def unpack(array: Array, dtype: type[np.float64 | np.int32]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Return a copy of the values of `array`, which holds `dtype`, and which of them are there, both of shape (n,)."""
     # The capsules own the memory: both live until this function has copied it, and release it when they go.
     capsules = array.__arrow_c_array__()
-    found = ctypes.cast(_pointer_in(capsules[1], b"arrow_array"), ctypes.POINTER(_CArray)).contents
+    found = ctypes.cast(pointer_in(capsules[1], b"arrow_array"), ctypes.POINTER(CArray)).contents
     if found.length == 0:
         return np.empty(0, dtype=dtype), np.empty(0, dtype=np.bool_)
     end = found.offset + found.length
@@ -83,10 +86,24 @@ def numbers_of_numbers(array: Array, gaps: Gaps) -> Numbers:
     with arrow_errors():
         if DataType.is_decimal(array.type):
             array = array.cast(DataType.utf8())  # straight to double, one decimal in four misses the nearest
-        values, there = unpack(array.cast(DataType.float64()), np.float64)
+        floats = array.cast(DataType.float64())
+    return numbers_of_floats(floats, gaps)
+
+
+def numbers_of_floats(array: Array, gaps: Gaps) -> Numbers:
+    """Return the numbers of an array of doubles, NaN for nulls."""
+    if array.null_count == 0:
+        return blank(array.to_numpy(), gaps)
+    values, there = unpack(array, np.float64)
     numbers = values.astype(np.float64, copy=False)
     numbers[~there] = np.nan
     return blank(numbers, gaps)
+
+
+def holds_words(array: Array) -> bool:
+    """Say whether an array of texts has cells that Arrow, stricter than `number_of_text`, takes for no numbers."""
+    with arrow_errors():
+        return bool(array.cast(DataType.float64()).null_count > array.null_count)
 
 
 def numbers_of_texts(array: Array, gaps: Gaps) -> tuple[Numbers, dict[int, str]]:

@@ -46,7 +46,7 @@ class Records:
         """
         while True:
             self._fill(size)
-            window = self._pending[:size]
+            window = self._pending if len(self._pending) <= size else self._pending[:size]
             if end := (cut or self._cut)(window):
                 block, self._pending = self._pending[:end], self._pending[end:]
                 return block

@@ -29,7 +29,7 @@ _KNOWN = ("csv", "jsonl", "parquet")
 _PACKED = ".gz"
 _COPIED = 1 << 20
 """How many bytes are copied at once."""
-BLOCK_ROWS = 12_000
+BLOCK_ROWS = 6_000
 """About how many rows a block holds: enough to keep numpy busy, few enough to stay in a processor's cache."""
 
 

@@ -1,5 +1,6 @@
 """Counting what was scored: exact, by the window that each row belongs to."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,15 @@ from numpy.typing import NDArray
 
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.counts import LATENCY_EDGES_US, WindowCounts
+from hakobu_runtime.format.histogram import count_rows
 from hakobu_runtime.format.manifest import Classification, Manifest, WindowBy
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.limits.dates import as_utc, read_moment
 from hakobu_runtime.limits.derive import lengths_of
 from hakobu_runtime.scorer.scores import VERDICTS, Scored, score_of
+
+Places = Mapping[Window, NDArray[np.int64] | None]
+"""The rows of each window, rising; None stands for all rows."""
 
 _LATEST = timedelta(days=1)
 """How far a row's own time may lie ahead of the clock: the width of the time zones, about."""
@@ -20,12 +25,16 @@ _LATEST = timedelta(days=1)
 
 def count(manifest: Manifest, scored: Scored, now: datetime, seconds: float) -> dict[Window, WindowCounts]:
     """Count a block, scored in `seconds` at `now`, into the windows that its rows belong to."""
-    places = _places(manifest, scored.block, now)
-    return {window: _count(manifest, scored, rows, seconds) for window, rows in places.items()}
+    return count_at(places(manifest, scored.block, now), manifest, scored, seconds)
 
 
-def _places(manifest: Manifest, block: Block, now: datetime) -> dict[Window, NDArray[np.int64] | None]:
-    """Return the rows of each window; None stands for all rows."""
+def count_at(found: Places, manifest: Manifest, scored: Scored, seconds: float) -> dict[Window, WindowCounts]:
+    """Count a block, scored in `seconds`, into the windows that were `found` for its rows."""
+    return {window: _count(manifest, scored, rows, seconds) for window, rows in found.items()}
+
+
+def places(manifest: Manifest, block: Block, now: datetime) -> Places:
+    """Return the rows of a block, scored at `now`, that belong to each window."""
     arrival = Window.of(now, manifest.monitor.span)
     column = manifest.time.column if manifest.time and manifest.monitor.window_by is WindowBy.ROW else None
     if column is None or column not in block.texts:
@@ -59,19 +68,19 @@ def _count(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] | None, s
     counts = WindowCounts(rows=size)
     words = np.bincount(checked.verdicts[every], minlength=len(VERDICTS)).tolist()
     counts.verdicts = dict(zip(VERDICTS, words, strict=True))
-    for place, feature in enumerate(manifest.number_features):
-        invalid = checked.invalid[feature.name]
-        bad = len(invalid) if rows is None else int(np.isin(invalid, rows, assume_unique=True).sum())
-        counts.features[feature.name] = feature.number_bins.count(checked.seen_numbers[place, every], bad)
+    numbers = manifest.number_features
+    wrong = [_among(checked.invalid[feature.name], rows) for feature in numbers]
+    found = count_rows([feature.number_bins for feature in numbers], checked.seen_numbers[:, every], wrong)
+    counts.features.update(zip((feature.name for feature in numbers), found, strict=True))
     for place, feature in enumerate(manifest.string_features):
         texts = checked.seen_strings[place, every]
         if feature.is_category:
             counts.features[feature.name] = feature.category_bins.count(texts)
         else:
             counts.features[feature.name] = feature.number_bins.count(lengths_of(texts))
-    chosen = set(range(len(checked)) if rows is None else rows.tolist())
+    chosen = None if rows is None else set(rows.tolist())
     for breach in checked.breaches:
-        if breach.row in chosen:
+        if chosen is None or breach.row in chosen:
             rules = counts.breaches.setdefault(breach.name, {})
             rules[breach.rule.value] = rules.get(breach.rule.value, 0) + 1
     counts.outputs = _count_outputs(manifest, scored, rows)
@@ -81,15 +90,18 @@ def _count(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] | None, s
     return counts
 
 
+def _among(invalid: NDArray[np.int64], rows: NDArray[np.int64] | None) -> int:
+    """Return how many of the rows `invalid` are among `rows` (None: all)."""
+    return len(invalid) if rows is None else int(np.isin(invalid, rows, assume_unique=True).sum())
+
+
 def _count_outputs(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] | None) -> dict[str, NDArray[np.int64]]:
     """Count the scored ones of `rows` over the bins of the outputs."""
-    mask = scored.checked.scorable
+    within: slice | NDArray[np.bool_] = slice(None)
     if rows is not None:
-        chosen = np.zeros(len(mask), dtype=np.bool_)
+        chosen = np.zeros(len(scored.checked), dtype=np.bool_)
         chosen[rows] = True
-        within = chosen[mask]
-    else:
-        within = np.ones(int(mask.sum()), dtype=np.bool_)
+        within = chosen[scored.checked.scorable]
     found = {}
     outputs, predicted = manifest.outputs, scored.predicted
     if isinstance(outputs, Classification) and predicted.codes is not None:

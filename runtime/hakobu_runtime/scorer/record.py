@@ -3,15 +3,36 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from hakobu_runtime.format.block import Wanted
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.window import Window
+from hakobu_runtime.scorer.counting import Places
+from hakobu_runtime.scorer.scores import Scored
 
 ENOUGH = 512
 """How many rows may wait to be counted: those that went the fast way, and as many of the others."""
 
 
+class Keeper(Protocol):
+    """Where predictions go that are kept until their labels come."""
+
+    columns: tuple[str, ...]
+    """What tells rows apart."""
+
+    def wanted(self, plain: Wanted) -> Wanted:
+        """Return what of a table is needed for that, too."""
+
+    def take(self, scored: Scored, found: Places) -> None:
+        """Take the predictions of a block, whose rows belong to the windows that were `found`, until it is flushed."""
+
+
 class Record(Protocol):
-    """Where counts go."""
+    """Where counts go, and predictions where they are kept."""
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Where predictions go; None where none are kept."""
+        return None
 
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take the counts of rows that were scored."""

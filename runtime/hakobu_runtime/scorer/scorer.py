@@ -14,7 +14,7 @@ from hakobu_runtime.limits.check import check
 from hakobu_runtime.limits.derive import wanted
 from hakobu_runtime.model import Model
 from hakobu_runtime.rows.columns import block_of
-from hakobu_runtime.scorer.counting import count
+from hakobu_runtime.scorer.counting import count_at, places
 from hakobu_runtime.scorer.record import Record
 from hakobu_runtime.scorer.scores import Score, Scored, Scores, refuse_what_is_no_number, scores_of
 from hakobu_runtime.scorer.single import Single
@@ -23,8 +23,10 @@ from hakobu_runtime.scorer.single import Single
 class Scorer:
     """Scores rows with one model, whose bytes were verified."""
 
-    def __init__(self, manifest: Manifest, model: bytes, record: Record | None = None) -> None:
+    def __init__(self, manifest: Manifest, model: bytes, record: Record | None = None, stale: str = "") -> None:
         self.manifest = manifest
+        self.stale = stale
+        """Since when its builder wants every output marked, like "since 2027-01-31"; "" when not."""
         classes = manifest.outputs.classes if isinstance(manifest.outputs, Classification) else ()
         self._model = Model(model, manifest.tensors, classes)
         self._record = record
@@ -44,10 +46,14 @@ class Scorer:
     def score(self, columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> Scores:
         """Score a table given as columns of equal length; raise InputError when one is missing."""
         started = perf_counter()
-        block = block_of(columns, self.wanted())
+        keeper = self._record.keeper if self._record is not None else None
+        block = block_of(columns, self.wanted() if keeper is None else keeper.wanted(self.wanted()))
         scored = self.score_block(block)
         if self._record is not None:
-            self._record.add(count(self.manifest, scored, datetime.now(UTC), perf_counter() - started))
+            found = places(self.manifest, block, datetime.now(UTC))
+            if keeper is not None:
+                keeper.take(scored, found)
+            self._record.add(count_at(found, self.manifest, scored, perf_counter() - started))
         return scores_of(self.manifest, scored)
 
     def score_one(self, row: Mapping[str, object]) -> Score:

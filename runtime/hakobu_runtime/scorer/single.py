@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.counts import WindowCounts
@@ -20,7 +21,7 @@ from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.check import LONGEST_TEXT, Checked
 from hakobu_runtime.model import Model, OneRow, Predicted
 from hakobu_runtime.rows.cells import plain_text
-from hakobu_runtime.scorer.counting import count
+from hakobu_runtime.scorer.counting import count_at, places
 from hakobu_runtime.scorer.record import ENOUGH, Record
 from hakobu_runtime.scorer.scores import Score, Scored
 
@@ -58,6 +59,8 @@ class Single:
         self._lock = threading.Lock()
         self._waiting: list[tuple[Any, ...]] = []
         self._record = record
+        self._keeper = record.keeper if record is not None else None
+        self._ids = self._keeper.columns if self._keeper is not None else ()
 
     @staticmethod
     def fits(manifest: Manifest) -> bool:
@@ -89,7 +92,8 @@ class Single:
         if not isfinite(sum(odds) if odds else value):
             return None
         if self._record is not None:
-            self._wait((packed, texts, time, code, odds, value, perf_counter() - started))
+            ids = tuple(map(row.get, self._ids)) if self._ids else ()
+            self._wait((packed, texts, time, code, odds, value, perf_counter() - started, ids))
         if not self._classes:
             return Score(float(str(self._values.type(value))), {}, "ok", ())
         # A row gives no odds or one a class, and `strict` takes a third of the time.
@@ -116,22 +120,32 @@ class Single:
             waiting, self._waiting = self._waiting, []
         if not waiting:
             return {}
-        packed, texts, times, codes, odds, values, seconds = zip(*waiting, strict=True)
+        packed, texts, times, codes, odds, values, seconds, ids = zip(*waiting, strict=True)
         rows = len(waiting)
         numbers = np.frombuffer(b"".join(packed), dtype=self._low.dtype).reshape(rows, len(self._low))
         strings = np.array(texts, dtype=object).reshape(rows, len(self._allowed))
         nothing = {feature.name: np.empty(0, dtype=np.int64) for feature in self._manifest.number_features}
         verdicts = np.zeros(rows, dtype=np.uint8)
         checked = Checked(numbers, strings, verdicts, (), numbers.T, strings.T, nothing)
-        times_read = {} if self._time is None else {self._time: np.array(times, dtype=object)}
+        read = self._texts_of(ids) | ({} if self._time is None else {self._time: np.array(times, dtype=object)})
         is_class = bool(self._classes)
         predicted = Predicted(
             np.array(codes, dtype=np.int64) if is_class else None,
             np.array(odds, dtype=np.float32) if is_class and odds[0] else None,
             None if is_class else np.array(values, dtype=self._values),
         )
-        scored = Scored(Block(0, rows, {}, times_read), checked, predicted)
-        return count(self._manifest, scored, datetime.now(UTC), sum(seconds))
+        scored = Scored(Block(0, rows, {}, read), checked, predicted)
+        found = places(self._manifest, scored.block, datetime.now(UTC))
+        if self._keeper is not None:
+            self._keeper.take(scored, found)
+        return count_at(found, self._manifest, scored, sum(seconds))
+
+    def _texts_of(self, ids: tuple[tuple[object, ...], ...]) -> dict[str, NDArray[np.object_]]:
+        """Return the id columns of the rows whose cells are `ids`, where predictions are kept."""
+        found = {}
+        for place, name in enumerate(self._ids):
+            found[name] = np.array([plain_text(cells[place]) for cells in ids], dtype=object)
+        return found
 
 
 def _is_plain(feature: Feature) -> bool:
