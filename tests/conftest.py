@@ -281,12 +281,12 @@ class Publisher:
 
         refresh(self.path, self.keychain, self.now)
 
-    def follow(self, address: str | None = None, **changed: str) -> Follow:
+    def follow(self, address: str | None = None, **changed: Any) -> Follow:
         """What a device is given to follow this depot."""
         root = (self.path / "metadata" / "1.root.json").read_text()
         address = str(self.path) if address is None else address
-        asked = {"channel": self.channel, "root": root, "since": self.now.isoformat(), "depot": address, **changed}
-        return Follow(schema="hakobu.follow/1", model="tiny", **asked)
+        follow = Follow("hakobu.follow/1", "tiny", self.channel, root, self.now.isoformat(), address)
+        return msgspec.structs.replace(follow, **changed)
 
     def _encoded(self, version: str, **feature: Any) -> bytes:
         features = tuple(msgspec.structs.replace(one, **feature) for one in self._manifest.features)

@@ -1,12 +1,19 @@
 """The story of the README: the demo runs, and the commands that it prints do the same by hand."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from arro3.io import read_parquet
+from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
+
+from hakobu_runtime.format.outcome import SCORE_EDGES
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
@@ -73,3 +80,44 @@ def test_counts_lie_in_the_windows_of_the_flights_not_of_today(told: tuple[Path,
     root = told[0] / "hakobu-demo"
     found = json.loads(run(root, "hakobu-run", "--state", "device", "status", "--json").stdout)
     assert (found["counted"][0]["first"], found["counted"][0]["last"]) == ("2013-04-01", "2013-07-31")
+
+
+def test_labels_that_come_late_say_of_april_what_scikit_learn_says(told: tuple[Path, str], tmp_path: Path) -> None:
+    root, state = told[0] / "hakobu-demo", tmp_path / "state"
+    device = ("hakobu-run", "--state", str(state))
+    for command in (
+        (*device, "trust", "add", "keys/release.pub"),
+        (*device, "install", "dist/late-flights-1.0.0.hako"),
+        (*device, "keep", "--days", "90"),
+        (*device, "score", "live/2013-04.parquet", "-o", str(tmp_path / "scored.csv")),
+    ):
+        assert run(root, *command).returncode == 0
+    join = (*device, "outcomes", "answers/2013-04.parquet", "--id", "flight", "--json")
+    done = run(root, *join)
+    assert (done.returncode, done.stderr) == (3, "")  # April is worse than the winter that was learned from
+    told_of = json.loads(done.stdout)
+    truths = read_parquet(root / "answers" / "2013-04.parquet").read_all()
+    late = dict(zip(plain(truths["flight"]), plain(truths["late15"]), strict=True))
+    with (tmp_path / "scored.csv").open(newline="") as file:
+        scored = [row for row in csv.DictReader(file) if row["prediction"] and late[int(row["flight"])] is not None]
+    came = [late[int(row["flight"])] for row in scored]
+    odds = np.array([row["p_true"] for row in scored], dtype=np.float32)
+    joined, (april,) = told_of["joined"], told_of["periods"]
+    assert (joined["joined"], joined["labels"], april["start"]) == (len(scored), len(late), "2013-04")
+    found = april["measures"]
+    assert found["accuracy"]["value"] == accuracy_score(came, [row["prediction"] == "true" for row in scored])
+    binned = np.digitize(odds, np.array(SCORE_EDGES, dtype=np.float32))
+    assert found["roc_auc"]["value"] == pytest.approx(roc_auc_score(came, binned), abs=1e-12)
+    assert found["roc_auc"]["value"] == pytest.approx(roc_auc_score(came, odds), abs=1e-3)
+    assert found["brier"] == pytest.approx(brier_score_loss(came, odds), abs=1e-6)
+    again = json.loads(run(root, *join).stdout)
+    assert again["joined"]["unchanged"] == len(scored)
+    assert again["periods"] == told_of["periods"]
+    drift = run(root, *device, "drift")
+    assert drift.returncode == 3
+    assert "ROC AUC (95 %), hold-out 0.7" in drift.stdout
+
+
+def plain(column: Any) -> list[Any]:
+    """Return the cells of a column as Python's own values."""
+    return [cell.as_py() for cell in column]

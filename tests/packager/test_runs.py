@@ -116,7 +116,7 @@ def test_mlflow_has_the_parameters_metrics_gates_and_artefacts(built: Path) -> N
     assert first.data.tags["gate.beats a guess"] == "passed"
     assert runs[1].data.tags["hakobu.failed"] == "roc_auc"
     names = {found.path for found in client.list_artifacts(first.info.run_id)}
-    assert {"machines-1.2.3.hako", "run.json"} <= names
+    assert {"machines-1.2.3.hako", "machines-1.2.3.html", "run.json"} <= names
 
 
 def test_a_tracking_server_that_is_gone_costs_no_build(

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +39,11 @@ from hakobu_runtime.format.manifest import (
     WindowBy,
     read_manifest,
 )
+from hakobu_runtime.format.outcome import Outcome as DeviceOutcome
+from hakobu_runtime.format.outcome import Subject, counts_of
+from hakobu_runtime.format.parcel import DEVICE, Box, Happened, ModelState, Parcel, plain_words
 from hakobu_runtime.format.pins import PinnedKey, TrustFile
+from hakobu_runtime.format.receipt import CameHome, Receipt
 from hakobu_runtime.format.schemas import PUBLISHED, main, schema_text
 from hakobu_runtime.format.tally import ModelName, Tally
 from hakobu_runtime.format.validation import Gate, Outcome, Stage, Validation
@@ -193,14 +199,66 @@ def tallies(draw: st.DrawFn) -> Tally:
     )
 
 
+moments = st.datetimes().map(lambda moment: f"{moment.isoformat()}+00:00")
+words = texts.map(plain_words)
+devices = st.from_regex(DEVICE, fullmatch=True)
+boxes = st.builds(Box, st.just("1.2.3"), digests, moments)
+happened = st.builds(Happened, st.integers(0, 99), moments, words, st.just("1.2.3"), digests, words)
+model_states = st.builds(ModelState, st.just("tiny"), st.just("stable"), boxes, boxes, events=st.tuples(happened))
+receipts = st.builds(
+    Receipt,
+    st.just("hakobu.receipt/1"),
+    devices,
+    moments,
+    st.lists(st.builds(CameHome, st.integers(1, 2**50), digests), max_size=3).map(tuple),
+)
+
+
+@st.composite
+def parcels(draw: st.DrawFn) -> Parcel:
+    device, rows = draw(devices), draw(st.integers(0, 2**40))
+    tally = msgspec.structs.replace(
+        draw(tallies()),
+        device=device,
+        model=ModelName("tiny", "1.2.3", draw(digests)),
+        window=Window("2026-11", Span.MONTH),
+        rows=rows,
+        verdicts={"ok": rows},
+        features={"temp": (rows, 0)},
+        outputs={},
+        breaches={"temp": {"above": rows}},
+        latency=(),
+    )
+    states = draw(st.lists(model_states, max_size=1).map(tuple))
+    serial, made = draw(st.integers(1, 2**50)), draw(moments)
+    said = (draw(words), draw(words))
+    return Parcel("hakobu.parcel/1", device, draw(texts), serial, made, *said, models=states, tallies=(tally,))
+
+
 gates = st.builds(Gate, st.sampled_from(Stage), texts, texts, texts, texts, st.sampled_from(Outcome), texts)
 validations = st.builds(Validation, st.just("hakobu.validation/1"), st.lists(gates, max_size=3).map(tuple))
 pinned = st.builds(PinnedKey, texts, st.lists(texts, max_size=2).map(tuple))
 trust_files = st.builds(TrustFile, st.just("hakobu.trust/1"), st.lists(pinned, max_size=3).map(tuple))
 
+
+@st.composite
+def outcomes(draw: st.DrawFn) -> DeviceOutcome:
+    model = ModelName("late", "1.0.0", "0" * 64)
+    subject = Subject(model, "late", draw(st.sampled_from([(), ("no", "yes")])), True, -20, {}, 10)
+    rows = draw(st.integers(0, 30))
+    rng = np.random.default_rng(draw(st.integers(0, 100)))
+    truths = rng.integers(0, 2, rows).astype(np.float64)
+    counts = counts_of(subject, rng.integers(0, 2, rows), rng.random(rows), truths)
+    window, revision = Window("2026-11-21", Span.DAY), draw(st.integers(0, 2**63 - 1))
+    return DeviceOutcome("hakobu.outcome/1", "device", model, window, revision, "e", -20, counts)
+
+
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "golden.schema.json": goldens(),
     "manifest.schema.json": manifests(),
+    "outcome.schema.json": outcomes(),
+    "parcel.schema.json": parcels(),
+    "receipt.schema.json": receipts,
     "tally.schema.json": tallies(),
     "trust.schema.json": trust_files,
     "validation.schema.json": validations,

@@ -183,6 +183,7 @@ def test_a_ledger_of_the_time_before_channels_is_gone_on_with(state: State, mach
     with closing(sqlite3.connect(state.slots)) as database:
         for table in ("facts", "held", "revoked", "probation", "events"):
             database.execute(f"DROP TABLE {table}")
+        database.execute("ALTER TABLE device DROP COLUMN serial")
         database.execute("PRAGMA user_version = 1")
         database.commit()
     assert open_active(state).digest == machines.digest

@@ -26,7 +26,7 @@ def command(folder: Path, asked: str | None, *, as_json: bool) -> int:
     project = read_project(folder)
     key = release_key(project)
     # Only now: scikit-learn takes its time to load, and a typo should be told at once.
-    from hakobu.pack.build import STAGES, build
+    from hakobu.pack.build import STAGES, Built, build
     from hakobu.report.gates import gate_table
     from hakobu.report.page import write_report
     from hakobu.runs.keep import remembered
@@ -38,8 +38,11 @@ def command(folder: Path, asked: str | None, *, as_json: bool) -> int:
         def tell(stage: str) -> None:
             progress.reach(STAGES.index(stage), stage)
 
-        built = remembered(project, lambda: build(project, key, tell, rival), progress.aside(warn))
-        report = write_report(built)
+        def reported() -> tuple[Built, Path]:
+            built = build(project, key, tell, rival)
+            return built, write_report(built)
+
+        built, report = remembered(project, reported, progress.aside(warn))
         progress.reach(len(STAGES))
     if as_json:
         path = str(built.path) if built.path else None

@@ -38,7 +38,7 @@ def _whole_rows(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the features, the target and every other column that is read, such as ids and times."""
     others: dict[str, NDArray[Any]] = {f"text {name}": values for name, values in table.block.texts.items()}
     others |= {f"number {name}": values for name, values in table.block.numbers.items()}
-    return frame.assign(**{"the target": table.targets}, **others)
+    return pd.concat([frame, pd.DataFrame(others | {"the target": table.targets})], axis=1)
 
 
 def same_columns(frame: pd.DataFrame) -> list[tuple[str, str]]:

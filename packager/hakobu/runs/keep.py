@@ -15,20 +15,20 @@ Warn = Callable[[str], None]
 """Hears one line about what a person should know."""
 
 
-def remembered(project: Project, build: Callable[[], Built], warn: Warn) -> Built:
-    """Return what `build` returns, and remember it; an error of the project is remembered and raised again.
+def remembered(project: Project, build: Callable[[], tuple[Built, Path]], warn: Warn) -> tuple[Built, Path]:
+    """Return what `build` returns, a build and its report, and remember it; so is an error, which is raised again.
 
     A store that cannot be written is a warning: the build is what counts.
     """
     started, clock = datetime.now(UTC), perf_counter()
     try:
-        built = build()
+        built, report = build()
     except HakobuError as error:
         _keep(project, run_of(project, error, started, perf_counter() - clock), (), warn)
         raise
-    artefacts = (built.path,) if built.path else ()
+    artefacts = (built.path, report) if built.path else (report,)
     _keep(project, run_of(project, built, started, perf_counter() - clock), artefacts, warn)
-    return built
+    return built, report
 
 
 def _keep(project: Project, run: Run, artefacts: tuple[Path, ...], warn: Warn) -> None:
