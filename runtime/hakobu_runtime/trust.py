@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from hakobu_runtime.errors import FormatError, ToolError, TrustError
 from hakobu_runtime.format.codec import decode, encode
+from hakobu_runtime.format.dsse import Envelope
 from hakobu_runtime.format.oms import (
-    Envelope,
     digests,
     read_envelope,
     read_statement,

@@ -11,8 +11,9 @@ from hakobu_runtime.trust import PrivateKey
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
-    "arro3-core", "arro3-io", "cffi", "click", "cryptography", "flatbuffers", "hakobu-runtime", "msgspec", "numpy",
-    "onnxruntime", "packaging", "platformdirs", "protobuf", "pycparser", "typing-extensions",
+    "arro3-core", "arro3-io", "backports.zstd", "cffi", "click", "cryptography", "flatbuffers", "hakobu-runtime",
+    "msgspec", "numpy", "onnxruntime", "packaging", "platformdirs", "protobuf", "pycparser", "securesystemslib", "tuf",
+    "typing-extensions", "urllib3",
 }  # fmt: skip
 
 SCRIPT = """

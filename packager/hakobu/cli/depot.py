@@ -182,15 +182,30 @@ def sign(key: Path | None, depot: Path, keys: tuple[Path, ...], *, dropped: bool
 @click.option("--channel", required=True, metavar="NAME", help="The channel that the device will follow.")
 @click.option("--address", default="", metavar="URL", help="Where the device finds the depot; none for sticks alone.")
 @click.option("--hub", default="", metavar="URL", help="Where it sends its counts; none for sticks, or nowhere.")
+@click.option(
+    "--least-rows",
+    type=click.IntRange(0, 1_000_000),
+    default=0,
+    metavar="K",
+    help="Let no window of fewer rows leave the device (0).",
+)
 @click.option("-o", "--output", type=PATH, metavar="FILE", help=f"Where to put it (MODEL{ENDING}).")
 @at_depot
 @as_json
 def invite(
-    model: str, channel: str, address: str, hub: str, output: Path | None, depot: Path, *, as_json: bool
+    model: str,
+    channel: str,
+    address: str,
+    hub: str,
+    least_rows: int,
+    output: Path | None,
+    depot: Path,
+    *,
+    as_json: bool,
 ) -> None:
     """Write the file that makes a device follow a channel of MODEL: hakobu-run follow FILE."""
     path = output or Path(f"{model}{ENDING}")
-    follow = invitation(open_depot(depot), model, channel, address, hub)
+    follow = invitation(open_depot(depot), model, channel, address, hub, least_rows)
     write_invitation(follow, path)
     if as_json:
         show_json("hakobu.depot-invite/1", path=path, model=model, channel=channel, address=address, hub=hub)

@@ -9,7 +9,7 @@ from hakobu_runtime.format.codec import encode
 from hakobu_runtime.format.follow import SCHEMA, Follow
 
 
-def invitation(depot: Depot, model: str, channel: str, address: str = "", hub: str = "") -> Follow:
+def invitation(depot: Depot, model: str, channel: str, address: str = "", hub: str = "", least_rows: int = 0) -> Follow:
     """Return what a device needs to follow a channel of `depot`; raise UsageError when there is no such channel.
 
     The time that it cannot be earlier than is the one the depot was last signed at, not that of some PC's clock.
@@ -17,7 +17,14 @@ def invitation(depot: Depot, model: str, channel: str, address: str = "", hub: s
     depot.channel(model, channel)
     try:
         return Follow(
-            SCHEMA, model, channel, depot.root.to_bytes().decode(), depot.made.isoformat(), depot=address, hub=hub
+            SCHEMA,
+            model,
+            channel,
+            depot.root.to_bytes().decode(),
+            depot.made.isoformat(),
+            depot=address,
+            hub=hub,
+            least_rows=least_rows,
         )
     except FormatError as error:
         raise UsageError(str(error)) from error

@@ -1,5 +1,6 @@
 """The roles of a depot: their names, how long what they sign holds, and what hakobu adds to TUF's metadata."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -31,6 +32,8 @@ DAYS: Mapping[str, int] = MappingProxyType({ROOT: 3650, TARGETS: _MODEL_DAYS, SN
 """For how many days each role holds, unless told otherwise; the reasons are in docs/decisions/0012."""
 MOST_DAYS: Final = 7300
 
+_OWN = re.compile(rf"(?:{'|'.join((*TOP, RECEIPTS))})(?:-\d+)?")
+"""The names of the depot's own roles and keys, such as root-2: a model of that name would be signed with them."""
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
 """Names that Windows gives to no file and no folder."""
 
@@ -57,7 +60,7 @@ def check_model(model: str) -> None:
     """Raise UsageError when no role, or on some PC no folder, can have the name of this model."""
     if not NAME.fullmatch(model):
         raise UsageError(f"{model!r} is no model's name: they are of a-z, 0-9 and inner hyphens")
-    if model in (*TOP, RECEIPTS) or model in _RESERVED:
+    if model in _RESERVED or _OWN.fullmatch(model):
         whose = "a device of Windows" if model in _RESERVED else "a role or a key of every depot"
         raise UsageError(f"a model named {model!r} cannot be in a depot, since that is {whose}: give it another name")
 

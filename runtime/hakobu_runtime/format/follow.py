@@ -10,6 +10,7 @@ from hakobu_runtime.format.manifest import NAME
 
 SCHEMA: Final = "hakobu.follow/1"
 ENDING = ".follow"
+_MOST_ROWS = 1_000_000
 
 
 class Follow(Value, frozen=True):
@@ -26,6 +27,8 @@ class Follow(Value, frozen=True):
     """The address of the depot, http(s):// or a folder; "" where updates come on sticks alone."""
     hub: str = ""
     """The address that counts are sent to; "" where they go on sticks, or not at all."""
+    least_rows: int = 0
+    """The fewest rows that a window must have counted to leave the device."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.model) or not CHANNEL.fullmatch(self.channel):
@@ -35,6 +38,8 @@ class Follow(Value, frozen=True):
                 raise FormatError(
                     f"the {name} {address!r} must be an address like https://example.org/depot, or a folder"
                 )
+        if not 0 <= self.least_rows <= _MOST_ROWS:
+            raise FormatError(f"a window of {self.least_rows} rows at least cannot be asked for: 0 to {_MOST_ROWS:,}")
         moment = _moment(self.since)
         if moment is None or moment.tzinfo is None:
             raise FormatError(f"since {self.since!r} must be a time with its zone, like 2026-01-31T12:00:00+00:00")

@@ -5,9 +5,8 @@ Sources: https://github.com/sigstore/model-transparency, https://github.com/secu
 https://github.com/in-toto/attestation/tree/main/spec/v1
 """
 
-import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, Literal
@@ -15,7 +14,9 @@ from typing import Final, Literal
 import msgspec
 
 from hakobu_runtime.errors import FormatError
+from hakobu_runtime.format import dsse
 from hakobu_runtime.format.codec import decode, encode
+from hakobu_runtime.format.dsse import Envelope, Signed, Wrapping, unbase64
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -26,33 +27,24 @@ SIGNATURE_FILE = "model.sig"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-# Nobody signs the wrapping, so nothing unknown is let through in it; what is signed may hold more than we read,
-# for OMS v1 wants unknown parts of the predicate to be ignored.
-class _Wrapping(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    pass
-
-
-class _KeyHint(_Wrapping, frozen=True):
+# What is signed may hold more than we read, unlike its wrapping: OMS v1 wants unknown parts of the predicate to be
+# ignored.
+class _KeyHint(Wrapping, frozen=True):
     hint: str
 
 
-class _Material(_Wrapping, frozen=True):
+class _Material(Wrapping, frozen=True):
     public_key: _KeyHint
     tlog_entries: tuple[()] = ()
 
 
-class _Signed(_Wrapping, frozen=True):
-    sig: str
-    keyid: str = ""
-
-
-class _DsseEnvelope(_Wrapping, frozen=True):
+class _DsseEnvelope(Wrapping, frozen=True):
     payload: str
     payload_type: Literal["application/vnd.in-toto+json"]
-    signatures: tuple[_Signed]
+    signatures: tuple[Signed]
 
 
-class _SigstoreBundle(_Wrapping, frozen=True):
+class _SigstoreBundle(Wrapping, frozen=True):
     media_type: Literal["application/vnd.dev.sigstore.bundle.v0.3+json"]
     verification_material: _Material
     dsse_envelope: _DsseEnvelope
@@ -90,16 +82,6 @@ class _Statement(msgspec.Struct, frozen=True, rename={"type": "_type", "predicat
     subject: tuple[_Subject]
     predicate_type: Literal["https://model_signing/signature/v1.0"]
     predicate: _Predicate
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """A signature as it was read, before anything in it is believed."""
-
-    identity: str
-    """Of the key that it says it was made with."""
-    payload: bytes
-    """What was signed."""
-    signature: bytes
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -141,13 +123,13 @@ def _root(found: Mapping[str, str]) -> str:
 
 
 def to_sign(payload: bytes) -> bytes:
-    """Return the bytes that the key signs for `payload` (DSSE's pre-authentication encoding)."""
-    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+    """Return the bytes that the key signs for `payload`."""
+    return dsse.to_sign(PAYLOAD_TYPE, payload)
 
 
 def write_envelope(envelope: Envelope) -> bytes:
     """Return `envelope` as the content of a signature file."""
-    signed = _Signed(b64encode(envelope.signature).decode())
+    signed = Signed(b64encode(envelope.signature).decode())
     return encode(
         _SigstoreBundle(
             MEDIA_TYPE,
@@ -160,20 +142,9 @@ def write_envelope(envelope: Envelope) -> bytes:
 def read_envelope(content: bytes) -> Envelope:
     """Return the envelope in the signature file `content`; raise FormatError unless it is a sound one."""
     bundle = decode(content, _SigstoreBundle, SIGNATURE_FILE)
-    dsse = bundle.dsse_envelope
+    signed = bundle.dsse_envelope
     return Envelope(
         bundle.verification_material.public_key.hint,
-        _unbase64(dsse.payload, "payload"),
-        _unbase64(dsse.signatures[0].sig, "sig"),
+        unbase64(signed.payload, "payload", SIGNATURE_FILE),
+        unbase64(signed.signatures[0].sig, "sig", SIGNATURE_FILE),
     )
-
-
-def _unbase64(text: str, field: str) -> bytes:
-    try:
-        content = b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FormatError(f"{SIGNATURE_FILE}: {field} is not base64") from error
-    # One content, one text: base64 would let the last bits be anything.
-    if b64encode(content).decode() != text:
-        raise FormatError(f"{SIGNATURE_FILE}: {field} is not base64 as it should be written")
-    return content

@@ -4,12 +4,15 @@ import json
 import sys
 from pathlib import Path
 
-from hakobu_runtime.format import golden, manifest, pins, tally, validation
+from hakobu_runtime.format import golden, manifest, outcome, parcel, pins, receipt, tally, validation
 from hakobu_runtime.format.codec import schema
 
 PUBLISHED: dict[str, tuple[type[object], str]] = {
     "golden.schema.json": (golden.Golden, golden.SCHEMA),
     "manifest.schema.json": (manifest.Manifest, manifest.SCHEMA),
+    "outcome.schema.json": (outcome.Outcome, outcome.SCHEMA),
+    "parcel.schema.json": (parcel.Parcel, parcel.SCHEMA),
+    "receipt.schema.json": (receipt.Receipt, receipt.SCHEMA),
     "tally.schema.json": (tally.Tally, tally.SCHEMA),
     "trust.schema.json": (pins.TrustFile, pins.SCHEMA),
     "validation.schema.json": (validation.Validation, validation.SCHEMA),

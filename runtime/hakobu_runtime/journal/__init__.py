@@ -1,19 +1,21 @@
 """The journal: exact counts of what a device saw, by model and window, in one SQLite file that survives power cuts."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 from hakobu_runtime.database import Database
 from hakobu_runtime.errors import DamageError, FormatError, StateError
-from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName, Tally
 from hakobu_runtime.format.window import Window
-from hakobu_runtime.journal.packed import LARGEST, check, holds_any
+from hakobu_runtime.journal import outbox
+from hakobu_runtime.journal.packed import check, holds_any
+from hakobu_runtime.journal.progress import Progress as Progress
+from hakobu_runtime.journal.rescue import Rescue
 from hakobu_runtime.journal.tables import models_of, open_tables
 from hakobu_runtime.journal.tallying import tally_of
 from hakobu_runtime.journal.upkeep import Installed, due, keep_up
@@ -26,34 +28,6 @@ _TRIES = 3
 
 _WINDOWS = """SELECT start, span, packed FROM windows JOIN models ON models.id = model
     WHERE digest = ? AND models.version = ? AND name = ?"""
-
-
-class Progress(Value, frozen=True):
-    """How far the scoring of a file has come."""
-
-    rows_done: int
-    input_offset: int
-    output_bytes: int
-    state: str = "{}"
-    """JSON of whatever else the scoring needs to go on."""
-
-    def __post_init__(self) -> None:
-        numbers = (self.rows_done, self.input_offset, self.output_bytes)
-        if not all(0 <= number <= LARGEST for number in numbers):
-            raise FormatError(f"progress lies between 0 and 2^63 - 1, unlike {numbers}")
-
-
-class Rescue(Protocol):
-    """How to go on when a journal is damaged."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Hold the file's place while it is opened, so that it is not moved away just then."""
-
-    def file(self, error: DamageError) -> None:
-        """Move the damaged file away, unless that is done by now, so that a new one can be made; or raise."""
-
-    def window(self, lost: Lost) -> None:
-        """Hear that one window was set aside."""
 
 
 def _clock() -> datetime:
@@ -95,7 +69,6 @@ class Journal:
         is set aside, and counting goes on. Old windows fold into longer ones by `clock`; with `installed`, the counts
         of other models that were not used for long go.
         """
-
         return cls(lambda: open_tables(path, patience), rescue, installed, clock)
 
     def __enter__(self) -> Self:
@@ -211,6 +184,37 @@ class Journal:
             )
         return tally_of(device, model, self._epoch(model), window, found)
 
+    def tallies(self, device: str, *, unsent: bool = False) -> tuple[Tally, ...]:
+        """Return the tallies of all windows, or of those that are not known to have come home as they are now."""
+
+        def act(database: Database, fresh: bool) -> tuple[Tally, ...]:
+            try:
+                return outbox.tallies(database, device, unsent=unsent)
+            except FormatError as error:
+                self._spare(database, error, models_of(database))
+            return outbox.tallies(database, device, unsent=unsent)
+
+        return self._surely(act)
+
+    def note_parcel(self, serial: int, digest: str, tallies: Sequence[Tally]) -> None:
+        """Remember which tallies the parcel with this serial and digest carries, before it goes out."""
+
+        def act(database: Database, fresh: bool) -> None:
+            if not fresh:  # else these are the counts of a journal that was set aside
+                with self._writing(database) as windows:
+                    outbox.note(windows.connection, serial, digest, tallies)
+
+        self._surely(act)
+
+    def settle(self, homes: Mapping[int, str]) -> int:
+        """Heed that the parcels with these serials and digests came home; return how many windows that settles."""
+
+        def act(database: Database, fresh: bool) -> int:
+            with self._writing(database) as windows:
+                return outbox.settle(windows.connection, homes)
+
+        return self._surely(act)
+
     def _epoch(self, model: ModelName) -> str:
         query = "SELECT epoch FROM models WHERE digest = ? AND version = ? AND name = ?"
         values = (model.digest, model.version, model.name)
@@ -223,14 +227,19 @@ class Journal:
             try:
                 rows = [unpacked(*row) for row in database.read(_WINDOWS, values)]
             except FormatError as error:
-                if self._rescue is None:
-                    raise database.damaged(str(error)) from error
-                with self._writing(database) as windows:
-                    windows.set_damaged_aside(windows.model(model))
+                self._spare(database, error, (model,))
                 rows = [unpacked(*row) for row in database.read(_WINDOWS, values)]
             return {window: (counts, revision) for window, counts, revision in rows}
 
         return dict(sorted(self._surely(act).items(), key=lambda item: item[0].begins))
+
+    def _spare(self, database: Database, error: FormatError, models: Sequence[ModelName]) -> None:
+        """Set the damaged windows of `models` aside; raise DamageError where that is not wanted."""
+        if self._rescue is None:
+            raise database.damaged(str(error)) from error
+        with self._writing(database) as windows:
+            for model in models:
+                windows.set_damaged_aside(windows.model(model))
 
     def _surely(self, act: Callable[[Database, bool], T]) -> T:
         """Return what `act` returns, called again with a new database, and True, when the one at hand is of no use."""

@@ -33,7 +33,14 @@ _UPKEEP = (
     "CREATE TABLE upkeep (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), day TEXT NOT NULL)",
 )
 
-STEPS = (_FIRST, _UPKEEP)
+_OUTBOX = (
+    # The highest revision that is known to have come home.
+    "ALTER TABLE windows ADD COLUMN home INTEGER NOT NULL DEFAULT -1",
+    # The last parcels that went out, and what each carried.
+    "CREATE TABLE parcels (serial INTEGER PRIMARY KEY, digest TEXT NOT NULL, carried BLOB NOT NULL)",
+)
+
+STEPS = (_FIRST, _UPKEEP, _OUTBOX)
 """The statements that bring a journal from each version to the next."""
 
 
@@ -56,5 +63,5 @@ def examine(path: Path, *, patience: float) -> None:
     with closing(open_tables(path, patience)) as database:
         database.examine()
         models_of(database)
-        for table in ("windows", "runs", "damaged", "upkeep"):
+        for table in ("windows", "runs", "damaged", "upkeep", "parcels"):
             database.read(f"SELECT * FROM {table} LIMIT 1")  # noqa: S608 - the names stand one line above

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from hakobu_runtime.format.window import Span, Window
+from hakobu_runtime.journal.outbox import waits
 from hakobu_runtime.journal.windows import Windows
 
 HOURS_KEPT = timedelta(days=35)
@@ -52,13 +53,16 @@ def keep_up(windows: Windows, now: datetime, installed: Installed | None) -> Non
 
 
 def _prune(connection: Connection, installed: Installed) -> None:
-    """Forget the models that rested long enough and are not installed, with their counts."""
+    """Forget the models that rested long enough and are not installed, with their counts.
+
+    Where counts go home, those that are not known to be there stay.
+    """
     query = "SELECT id, digest FROM models WHERE idle > ?"
     resting = connection.execute(query, (MODEL_REST,)).fetchall()
     if not resting:
         return
     stay = installed()
-    gone = [(model,) for model, digest in resting if digest not in stay]
+    gone = [(model,) for model, digest in resting if digest not in stay and not waits(connection, model)]
     for command in (
         "DELETE FROM windows WHERE model = ?",
         "DELETE FROM damaged WHERE model = ?",

@@ -144,7 +144,8 @@ class Windows:
             raise self._damaged(str(error)) from error
 
     def _write(self, model: int, start: str, span: str, packed: bytes) -> None:
-        command = "INSERT OR REPLACE INTO windows (model, start, span, packed) VALUES (?, ?, ?, ?)"
+        command = """INSERT INTO windows (model, start, span, packed) VALUES (?, ?, ?, ?)
+            ON CONFLICT (model, start, span) DO UPDATE SET packed = excluded.packed"""
         self.connection.execute(command, (model, start, span, packed))
 
 

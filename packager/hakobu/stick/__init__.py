@@ -1,0 +1,1 @@
+"""Sticks as the builder sees them: updates go out on them, parcels come home, receipts go back."""
