@@ -15,6 +15,11 @@ _LOOKS: dict[Judgement, dict[str, Any]] = {
 }
 
 
+def looks(judgement: Judgement) -> dict[str, Any]:
+    """Return the colours of a judgement."""
+    return _LOOKS[judgement]
+
+
 def drift_table(periods: Sequence[Period], last: int, most: int = 40) -> str:
     """Return the table of the `last` periods, the most drifted features first, and what the worst mean in words."""
     earlier, periods = len(periods) - last, periods[-last:]
@@ -44,5 +49,4 @@ def _cell(period: Period, name: str) -> str:
     found: Finding | None = next((finding for finding in period.findings if finding.name == name), None)
     if found is None:
         return ""
-    looks = _LOOKS[found.judgement]
-    return f"{bar(found.debiased)} {found.debiased:6.2f} {style(str(found.judgement.value), **looks)}"
+    return f"{bar(found.debiased)} {found.debiased:6.2f} {style(str(found.judgement.value), **looks(found.judgement))}"

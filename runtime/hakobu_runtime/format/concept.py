@@ -1,15 +1,15 @@
-"""Outcomes, judged: whether a model got worse than on its hold-out, by more than chance explains.
+"""Outcomes, judged: whether a model got worse than on its hold-out, by more than chance and the days explain.
 
-Chance is taken from the days themselves: real days differ from each other by more than their rows alone would, so a
-period's measure is as uncertain as it changes when one of its days is left out (the delete-one jackknife over days;
-J. Tukey 1958, B. Efron and C. Stein 1981). Of the flights, one week of the very hold-out lies 0.084 below the whole: five
-standard errors by its rows, two by its days.
+Rows alone make a measure look surer than it is: real days differ from each other. Of the flights, one week of the very
+hold-out lies 0.084 below the whole, six standard errors by its rows and two by its days. So what rows alone show is a
+warning. An alarm needs that the fall is also significant with the uncertainty that the days tell: how the measure
+changes when one of them is left out (the delete-one jackknife over days; J. Tukey 1958, B. Efron and C. Stein 1981).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import fsum, inf, sqrt
+from math import fsum, inf, isfinite, sqrt
 
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.drift import ALPHA, Judgement
@@ -35,7 +35,7 @@ _FEWEST = 30
 """Rows below which the normal approximation is not relied on."""
 
 _FEWEST_DAYS = 5
-"""Days below which nothing is known of how days differ."""
+"""Days below which they tell too little of how days differ for an alarm."""
 
 
 class Standing(Value, frozen=True, kw_only=True):
@@ -52,7 +52,9 @@ class Standing(Value, frozen=True, kw_only=True):
     fall: float
     """How much worse than the hold-out it is: a difference, or a share of the hold-out's mean absolute error."""
     p_value: float
-    """How probable a fall as far as this is when the model is as good as it was."""
+    """How probable a fall as far as this is by the chance of rows, when the model is as good as it was."""
+    p_value_by_days: float
+    """The same by the chance of days; 1 with fewer than five."""
     judgement: Judgement
     inputs_drifted: bool
     """Whether an input raises an alarm in the same period; if not, a fall is concept drift."""
@@ -63,7 +65,7 @@ class Standing(Value, frozen=True, kw_only=True):
         bounds = f"{self.low:.4g} to {self.high:.4g}"
         told = f"{self.value:.4g} ({bounds}) on {self.rows:,} rows, {self.holdout:.4g} on the hold-out"
         if self.judgement is Judgement.INSUFFICIENT:
-            return f"{name} cannot be judged yet: too few labels, or days that differ too much; so far {told}"
+            return f"{name} cannot be judged yet: {self.rows:,} labels are too few; so far {told}"
         if self.judgement is Judgement.OK:
             return f"{name} is as on the hold-out: {told}"
         why = (
@@ -71,9 +73,13 @@ class Standing(Value, frozen=True, kw_only=True):
             if self.inputs_drifted
             else "its inputs look as in training, so what they mean has changed (concept drift): train it on newer rows"
         )
-        word = "has become worse" if self.judgement is Judgement.ALARM else "is becoming worse"
-        return f"{name} {word}: {told}; {why}"
+        if self.judgement is Judgement.ALARM:
+            return f"{name} has become worse: {told}; {why}"
+        return f"{name} was worse, though by little, or by no more than days differ: {told}"
 
+
+Measure = Callable[[OutcomeCounts], Measured | None]
+"""Measures some counts; None where they do not tell it."""
 
 _NAMES = {"accuracy": "accuracy", "roc_auc": "the area under the ROC curve", "mean_absolute_error": "the mean error"}
 
@@ -87,30 +93,30 @@ class _Held:
     holdout: float
     fall: float
     error: float
-    """The standard error of the fall."""
+    """The standard error of the fall by the chance of rows."""
+    error_by_days: float
+    """The same by the chance of days; endless with fewer than five."""
     limits: tuple[float, float]
     """From which fall on it is a warning, and an alarm."""
-
-    @property
-    def p_value(self) -> float:
-        return falls_by_chance(self.fall, self.error)
 
 
 def judge_outcomes(subject: Subject, days: Sequence[OutcomeCounts], *, inputs_drifted: bool) -> tuple[Standing, ...]:
     """Judge the outcomes of a period, given by day, by every measure that the bundle tells of its hold-out.
 
     The hold-out's own value is uncertain too: as uncertain as the live one would be on as many rows. A fall is
-    significant at ALPHA on one side, after Holm's correction over the measures. What is not, while chance alone could
-    take it past the alarm, is insufficient.
+    significant at ALPHA on one side, after Holm's correction over the measures. While the chance of rows alone could
+    take one past the alarm, it is insufficient.
     """
     days = [day for day in days if day.rows]
     counts = reduce(OutcomeCounts.plus, days, OutcomeCounts())
-    held = [
-        one for name in ("accuracy", "roc_auc", "mean_absolute_error") if (one := _held(subject, counts, days, name))
-    ]
-    enough = counts.rows >= _FEWEST and len(days) >= _FEWEST_DAYS
-    judged = held if enough else []
-    significant = dict(zip((one.metric for one in judged), holm([one.p_value for one in judged], ALPHA), strict=True))
+    held = [one for name in _NAMES if (one := _held(subject, counts, days, name))]
+    by_rows = [falls_by_chance(one.fall, one.error) for one in held]
+    by_days = [falls_by_chance(one.fall, max(one.error, one.error_by_days)) for one in held]
+    enough = counts.rows >= _FEWEST
+    verdicts = (
+        _judgement(one, by_rows=rows, by_days=days) if enough else Judgement.INSUFFICIENT
+        for one, rows, days in zip(held, holm(by_rows, ALPHA), holm(by_days, ALPHA), strict=True)
+    )
     return tuple(
         Standing(
             metric=one.metric,
@@ -120,56 +126,61 @@ def judge_outcomes(subject: Subject, days: Sequence[OutcomeCounts], *, inputs_dr
             rows=counts.rows,
             holdout=one.holdout,
             fall=one.fall,
-            p_value=one.p_value,
-            judgement=_judgement(one, significant.get(one.metric)),
+            p_value=p_value,
+            p_value_by_days=p_value_by_days,
+            judgement=verdict,
             inputs_drifted=inputs_drifted,
         )
-        for one in held
+        for one, p_value, p_value_by_days, verdict in zip(held, by_rows, by_days, verdicts, strict=True)
     )
 
 
 def _held(subject: Subject, counts: OutcomeCounts, days: Sequence[OutcomeCounts], name: str) -> _Held | None:
-    if name == "mean_absolute_error":
-        return _held_error(subject, counts, days)
-    measure: Callable[[OutcomeCounts], Measured | None] = accuracy if name == "accuracy" else auc
-    if name not in subject.metrics or (name == "roc_auc" and len(subject.classes) != 2):
+    """Return a measure beside the hold-out's; None where either is lacking."""
+    known = subject.metrics.get("neg_mean_absolute_error" if name == "mean_absolute_error" else name)
+    measure = _measure(subject, name)
+    found = measure(counts)
+    if found is None or known is None or not isfinite(known.holdout):
         return None
-    found, holdout = measure(counts), subject.metrics[name].holdout
-    if found is None:
+    widened = sqrt(1 + counts.rows / subject.holdout_rows) if subject.holdout_rows else inf
+    error, by_days = found.error * widened, _by_days(counts, days, measure) * widened
+    if name != "mean_absolute_error":
+        return _Held(name, found, known.holdout, known.holdout - found.value, error, by_days, (WARN, ALARM))
+    before = -known.holdout
+    if before <= 0:
         return None
-    error = max(found.error, _by_days(counts, days, measure)) * _both(counts.rows, subject.holdout_rows)
-    return _Held(name, found, holdout, holdout - found.value, error, (WARN, ALARM))
-
-
-def _held_error(subject: Subject, counts: OutcomeCounts, days: Sequence[OutcomeCounts]) -> _Held | None:
-    holdout = subject.metrics.get("neg_mean_absolute_error")
-    if subject.classes or holdout is None or not holdout.holdout < 0 or not counts.rows:
-        return None
-    before = -holdout.holdout
-    found = mean_absolute(counts, subject.unit)
-    by_days = _by_days(counts, days, lambda some: mean_absolute(some, subject.unit) if some.rows else None)
-    error = max(found.error, by_days) * _both(counts.rows, subject.holdout_rows) / before
     limits = (WARN_GROWTH, ALARM_GROWTH)
-    return _Held("mean_absolute_error", found, before, found.value / before - 1, error, limits)
+    return _Held(name, found, before, found.value / before - 1, error / before, by_days / before, limits)
 
 
-def _both(rows: int, holdout_rows: int) -> float:
-    """Return by what the hold-out's uncertainty makes that of the difference larger."""
-    return sqrt(1 + rows / holdout_rows) if holdout_rows else inf
+def _measure(subject: Subject, name: str) -> Measure:
+    """Return what measures some counts; None where the model, or the counts, are not of that kind."""
+    if name == "accuracy":
+        return accuracy
+    if name == "roc_auc":
+        return lambda counts: auc(counts) if len(subject.classes) == 2 else None
+    return lambda counts: mean_absolute(counts, subject.unit) if counts.rows and not subject.classes else None
 
 
-def _by_days(
-    counts: OutcomeCounts, days: Sequence[OutcomeCounts], measure: Callable[[OutcomeCounts], Measured | None]
-) -> float:
-    """Return the standard error of a measure by leaving out one day at a time."""
+def _by_days(counts: OutcomeCounts, days: Sequence[OutcomeCounts], measure: Measure) -> float:
+    """Return the standard error of a measure by leaving out one day at a time; endless with fewer than five.
+
+    As few days tell little of it, it is widened to what Student's t makes of the normal's 99th percentile (Abramowitz &
+    Stegun 26.7.5).
+    """
     left = [found.value for day in days if (found := measure(counts.minus(day)))]
-    middle = fsum(left) / max(len(left), 1)
-    return sqrt((len(left) - 1) / len(left) * fsum((value - middle) ** 2 for value in left)) if left else 0.0
+    free = len(left) - 1
+    if len(left) < _FEWEST_DAYS:
+        return inf
+    middle = fsum(left) / len(left)
+    error = sqrt(free / len(left) * fsum((value - middle) ** 2 for value in left))
+    return error * (1 + 1.6 / free + 2.46 / free**2)
 
 
-def _judgement(one: _Held, significant: bool | None) -> Judgement:
-    if significant is None or (not significant and _QUANTILE * one.error > one.limits[1]):
+def _judgement(one: _Held, *, by_rows: bool, by_days: bool) -> Judgement:
+    """Judge a fall that is, or is not, significant by the chance of rows and by that of days."""
+    if _QUANTILE * one.error > one.limits[1]:
         return Judgement.INSUFFICIENT
-    if not significant or one.fall <= one.limits[0]:
+    if not by_rows or one.fall <= one.limits[0]:
         return Judgement.OK
-    return Judgement.ALARM if one.fall > one.limits[1] else Judgement.WARN
+    return Judgement.ALARM if by_days and one.fall > one.limits[1] else Judgement.WARN

@@ -1,7 +1,7 @@
 """How good predictions were, from counts of outcomes alone, and between which bounds that is known."""
 
 from dataclasses import dataclass
-from math import erfc, nan, sqrt
+from math import erfc, inf, nan, sqrt
 
 import numpy as np
 
@@ -130,4 +130,6 @@ def falls_by_chance(fall: float, error: float) -> float:
     """Return the probability that a measure falls so far, or further, when nothing has changed (one-sided, normal)."""
     if error <= 0:
         return 1.0 if fall <= 0 else 0.0
+    if error == inf:
+        return 1.0
     return erfc(fall / error / sqrt(2)) / 2
