@@ -114,7 +114,9 @@ def test_a_preview_comes_before_its_release(published: Any, device: Callable[...
     assert [found.version for found in device().look(now).releases] == ["1.0.0", "1.0.0-rc.10", "1.0.0-rc.9"]
 
 
-@pytest.mark.parametrize("name", ["root", "targets", "snapshot", "timestamp", "receipts", "root-1", "targets-2", "con", "lpt1"])
+@pytest.mark.parametrize(
+    "name", ["root", "targets", "snapshot", "timestamp", "receipts", "root-1", "targets-2", "con", "lpt1"]
+)
 def test_a_model_cannot_have_the_name_of_a_role_or_of_a_windows_device(
     depot: Path, release: Any, chain: Keychain, now: datetime, name: str
 ) -> None:

@@ -1,7 +1,7 @@
 """Outcomes, judged: whether a model got worse than on its hold-out, by more than chance and the days explain.
 
 Rows alone make a measure look surer than it is: real days differ from each other. Of the flights, one week of the very
-hold-out lies 0.084 below the whole, six standard errors by its rows and two by its days. So what rows alone show is a
+hold-out lies 0.084 below the whole, six standard errors by its rows, 1.6 by its days. So what rows alone show is a
 warning. An alarm needs that the fall is also significant with the uncertainty that the days tell: how the measure
 changes when one of them is left out (the delete-one jackknife over days; J. Tukey 1958, B. Efron and C. Stein 1981).
 """

@@ -200,9 +200,7 @@ def _check_tally(tally: Tally, device: str) -> None:
     if tally.rows > _MOST_ROWS:
         raise FormatError(f"{where}: {tally.rows} rows are more than a device can score")
     if len(tally.latency) not in (0, len(LATENCY_EDGES_US) + 1):
-        raise FormatError(
-            f"{where}: {len(tally.latency)} counts of time taken, for {len(LATENCY_EDGES_US) + 1} slots"
-        )
+        raise FormatError(f"{where}: {len(tally.latency)} counts of time taken, for {len(LATENCY_EDGES_US) + 1} slots")
     _check_names(where, (tally.epoch, *tally.verdicts, *tally.features, *tally.outputs, *tally.breaches))
     for name, counts in (*tally.features.items(), *tally.outputs.items(), ("latency", tally.latency)):
         if sum(counts) > tally.rows:
