@@ -121,7 +121,7 @@ BROKEN: dict[str, list[AbstractContextManager[object]]] = {
         deciding(revoked=()),
         patch.object(barred, "learn", lambda ledger, channel: None),
     ],
-    "never without a model": [patch.object(syncing, "leave_barred", lambda ledger, model, now: "")],
+    "never without a model": [patch.object(arrival, "place", lambda state, digest, content: None)],
     "what fails its golden rows never runs": [patch.object(arrival.Arrival, "_try", lambda self, bundle: None)],
     "no older state after a newer one": [forgetting_what_is_known()],
     "every row is counted once": [patch.object(updates_merge, "merge", tuple)],
