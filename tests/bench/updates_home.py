@@ -46,9 +46,10 @@ class Home:
         counted = device.counted
         if not isinstance(counted, Counted):
             raise TypeError("only what is counted in memory is sent")
-        for came, tallies in self._receipts.pop(device.life.number, ()):
-            if came <= day:
-                counted.settle(tallies)
+        receipts = self._receipts[device.life.number]
+        for receipt in [receipt for receipt in receipts if receipt[0] <= day]:
+            counted.settle(receipt[1])
+            receipts.remove(receipt)
         parcel = Parcel(device, tuple(counted.unsent()), device.failed)
         self.told["parcels"] += 1
         self.told["parcels on sticks"] += stick

@@ -11,7 +11,8 @@ import numpy as np
 from updates_depot import START
 
 BUNDLES = (".hako", ".patch")
-CUTS = ("timestamp", "snapshot", "targets.json", ".pumps.json", "channels/", ".hako", ".hako", ".hako", ".patch")
+METADATA = ("timestamp", "snapshot", "targets.json", ".pumps.json", "channels/")
+CUTS = (*METADATA, *BUNDLES * 6)
 """Which file breaks off when a download is cut: any of the metadata, the channel, the bundle, a patch."""
 
 

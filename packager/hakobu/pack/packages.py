@@ -10,7 +10,6 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-
 _ANYWAY = {"hakobu", "numpy", "pandas", "scipy", "sklearn"}
 """What the builder needs itself: looking up where a module comes from takes half a second."""
 
