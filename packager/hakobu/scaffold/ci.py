@@ -23,7 +23,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
     },
     "gitlab": {".gitlab-ci.yml": "ci/gitlab/.gitlab-ci.yml", **_STEPS},
     "gocd": {"train.gocd.yaml": "ci/gocd/train.gocd.yaml", **_STEPS},
-    "dvc": {"dvc.yaml": "ci/dvc/dvc.yaml", "reports/.gitignore": "ci/dvc/.gitignore"},
+    "dvc": {"dvc.yaml": "ci/dvc/dvc.yaml", "reports/.gitignore": "ci/dvc/reports.gitignore"},
 }
 """What is written for each host: the place in the repository, and the template that it comes from."""
 
