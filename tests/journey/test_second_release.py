@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import arro3.core as arrow
+import click
 import numpy as np
 import pytest
 from arro3.io import read_parquet, write_parquet
@@ -94,7 +95,8 @@ def test_the_champion_can_be_what_a_channel_offers(flights: Path, monkeypatch: p
     champion = champion_of(project, "channel:stable")
     assert champion is not None
     assert champion.manifest.version == "1.0.0"
-    assert champion_of(project, "channel:beta") is None, "there is no such channel yet"
+    with click.Context(click.Group("hakobu")):
+        assert champion_of(project, "channel:beta") is None, "there is no such channel yet"
     monkeypatch.setenv("HAKOBU_DEPOT", str(flights / "nowhere"))
     with pytest.raises(StateError, match="there is no depot here"):
         champion_of(project, "channel:stable")
