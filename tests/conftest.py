@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper, numpy_helper
 
 from hakobu_runtime.bundle import Bundle, open_bundle, pack_files
@@ -28,6 +29,10 @@ from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
 # Two test processes share two cores: the threads of boosted trees would only wait for each other. scikit-learn, and the
 # commands that the tests run, heed this when they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test asserts a time: a busy machine is no fault of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # A job that a shell runs in the background ignores Ctrl-C, one under nohup ignores SIGHUP, and so would every command
 # that the tests interrupt.
