@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,23 +15,34 @@ from hakobu_runtime.bundle import open_bundle, pack_files
 from hakobu_runtime.device.lock import locked
 from hakobu_runtime.format.codec import encode
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey, sign
+from warm import Warm
 
 Ended = subprocess.CompletedProcess[str]
 Command = Callable[..., Ended]
 
 
-def _command(module: str, *words: object, env: dict[str, str] | None = None, patience: float = 60) -> Ended:
-    """Run a command with nobody at a terminal; words may be bytes, where a name is no text."""
+def _words(words: tuple[object, ...]) -> list[str | bytes]:
+    """Return the words of a command; they may be bytes, where a name is no text."""
+    return [word if isinstance(word, bytes) else str(word) for word in words]
+
+
+def _environment(env: dict[str, str] | None) -> dict[str, str]:
+    """Return the environment of a command: what is inherited, but for what would change what it does."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HAKOBU_", "NO_COLOR"))}
+    return {**inherited, **(env or {})}
+
+
+def _command(module: str, words: tuple[object, ...], env: dict[str, str] | None, patience: float = 60) -> Ended:
+    """Run a command with nobody at a terminal."""
     return subprocess.run(
-        [sys.executable, "-m", module, *(word if isinstance(word, bytes) else str(word) for word in words)],
+        [sys.executable, "-m", module, *_words(words)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         timeout=patience,
         start_new_session=True,  # so that there is no terminal to ask for a passphrase either
-        env={**inherited, **(env or {})},
+        env=_environment(env),
     )
 
 
@@ -40,17 +51,26 @@ def hakobu_run() -> Command:
     """`hakobu-run`."""
 
     def run(*words: object, env: dict[str, str] | None = None) -> Ended:
-        return _command("hakobu_runtime", *words, env=env)
+        return _command("hakobu_runtime", words, env)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def hakobu() -> Command:
+def warm() -> Iterator[Warm]:
+    started = Warm()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def hakobu(warm: Warm) -> Command:
     """`hakobu`."""
 
     def run(*words: object, env: dict[str, str] | None = None, patience: float = 60) -> Ended:
-        return _command("hakobu", *words, env=env, patience=patience)
+        if Warm.can(env or {}):
+            return warm.run(_words(words), _environment(env), patience)
+        return _command("hakobu", words, env, patience)
 
     return run
 
