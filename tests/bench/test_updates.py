@@ -1,9 +1,9 @@
 """The simulated fleet keeps every rule, its witnesses on real files end the same, and a broken rule is noticed."""
 
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import msgspec
@@ -15,7 +15,7 @@ import updates
 import updates_files
 import updates_merge
 from hakobu_runtime.channel.decide import Decision, Held, decide
-from hakobu_runtime.device import arrival, barred
+from hakobu_runtime.device import arrival, barred, ledger
 from hakobu_runtime.device import sync as syncing
 from hakobu_runtime.format.channel import Channel
 from updates_files import live_again
@@ -27,11 +27,12 @@ WITNESSES = 6
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world() -> Iterator[World]:
     """Four months of 120 devices, of which some keep a diary."""
-    found = World(Plan(120, 120, seed=3), tmp_path_factory.mktemp("fleet"), witnesses=WITNESSES)
-    found.run()
-    return found
+    with updates.in_memory() as folder:
+        found = World(Plan(120, 120, seed=3), Path(folder), witnesses=WITNESSES)
+        found.run()
+        yield found
 
 
 def test_no_rule_is_broken(world: World) -> None:
@@ -50,13 +51,20 @@ def test_much_happens_that_could_break_them(world: World) -> None:
     assert {life.wrong for life in (device.life for device in world.devices.values())} == {0, 2000, 2100}
 
 
+@pytest.mark.usefixtures("world")
+def test_no_module_keeps_the_ledger_in_memory() -> None:
+    found = [module for name, module in sys.modules.items() if name.startswith("hakobu_runtime.device.")]
+    opening = {one for module in found for name in ("reading", "changing") if (one := vars(module).get(name))}
+    assert opening == {ledger.reading, ledger.changing}, "one that is imported while the doors are open would"
+
+
 def test_most_devices_end_with_the_newest_release(world: World) -> None:
     assert world.share("1.5.0")[-1] > 0.4
     assert world.share("1.4.0")[-1] < world.share("1.4.0").max() / 2
 
 
-def test_the_same_seed_gives_the_same_year(tmp_path: Path) -> None:
-    first, second = (World(Plan(10, 30, seed=5), tmp_path / name) for name in "ab")
+def test_the_same_seed_gives_the_same_year(in_memory: Path) -> None:
+    first, second = (World(Plan(10, 30, seed=5), in_memory / name) for name in "ab")
     for one in (first, second):
         one.run()
     assert (first.adoption, first.told, first.home.rows.keys()) == (
@@ -70,7 +78,7 @@ def test_the_same_seed_gives_the_same_year(tmp_path: Path) -> None:
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_no_rule_is_broken_whatever_the_seed(seed: int) -> None:
-    with TemporaryDirectory() as folder:
+    with updates.in_memory() as folder:
         world = World(Plan(25, 60, seed), Path(folder))
         world.run()
     assert world.proof.violations == []
@@ -129,8 +137,8 @@ BROKEN: dict[str, list[AbstractContextManager[object]]] = {
 
 
 @pytest.mark.parametrize("rule", sorted(BROKEN))
-def test_the_proof_notices_a_broken_rule(rule: str, tmp_path: Path) -> None:
-    world = World(Plan(60, 90, seed=3), tmp_path)
+def test_the_proof_notices_a_broken_rule(rule: str, in_memory: Path) -> None:
+    world = World(Plan(60, 90, seed=3), in_memory)
     with ExitStack() as stack:
         for change in BROKEN[rule]:
             stack.enter_context(change)
@@ -154,3 +162,9 @@ def test_the_command_prints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert "a witness on real files ends the same" in out
     assert "day 30 of 40" in err
+
+
+def test_a_broken_rule_ends_the_command_with_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.object(updates_merge, "merge", tuple):
+        assert updates.main(["--devices", "10", "--days", "30", "--witnesses", "0"]) == 3
+    assert "rows came home, " in capsys.readouterr().out

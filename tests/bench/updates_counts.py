@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName, Tally
@@ -14,7 +15,8 @@ from hakobu_runtime.journal.upkeep import DAYS_KEPT, HOURS_KEPT
 from hakobu_runtime.journal.windows import HOLDERS
 
 Key = tuple[ModelName, str, Span]
-_SLOTS = 6
+SLOTS = 6
+"""Of the one feature."""
 
 
 class Batch:
@@ -43,12 +45,17 @@ class Batch:
         return Batch(slots, self.rejected + other.rejected)
 
 
-NOTHING = Batch((0,) * _SLOTS)
+NOTHING = Batch((0,) * SLOTS)
 
 
-def draw_batches(rng: np.random.Generator, many: int) -> list[Batch]:
-    """Draw some batches of rows."""
-    return [Batch(tuple(slots)) for slots in rng.integers(0, 9, (many, _SLOTS)).tolist()]
+def batches_of(slots: NDArray[np.int8]) -> list[Batch]:
+    """Return for each row of `slots` (batches x slots) the batch that it stands for."""
+    return [Batch(tuple(row)) for row in slots.tolist()]
+
+
+def batch_of(slots: NDArray[np.int8]) -> Batch:
+    """Return all rows of `slots` (batches x slots) as one batch."""
+    return Batch(tuple(slots.sum(axis=0, dtype=np.int64).tolist()))
 
 
 def together(batches: Iterable[Batch]) -> Batch:

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
-from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device import arrival
@@ -24,7 +26,7 @@ from hakobu_runtime.device.state import State
 from hakobu_runtime.errors import HakobuError, StateError
 from hakobu_runtime.format.tally import ModelName
 from updates_boxes import MODEL
-from updates_counts import Batch, together
+from updates_counts import Batch, batch_of, batches_of
 from updates_depot import Copy
 from updates_life import Breaks, Life
 
@@ -86,14 +88,14 @@ class Device:
         self.learn()
         return trouble
 
-    def score(self, now: datetime, batches: list[Batch], seen: Seen) -> None:
+    def score(self, now: datetime, batches: NDArray[np.int8], seen: Seen) -> None:
         """Score some batches; `seen` hears of each."""
         if not self.watched:
             if not self.usable or self.active is None:
                 return
-            self._count(now, self.active, together(batches), seen)
+            self._count(now, self.active, batch_of(batches), seen)
             return
-        left = list(batches)
+        left = batches_of(batches)
         while left:
             if self._dies():
                 return
@@ -163,8 +165,10 @@ class Device:
                 return "row 1 differs (a processor of the simulation)"
             return replay(bundle)
 
-        with (
-            patch.object(syncing, "open_fetcher", lambda address, rate=None: copy),
-            patch.object(arrival, "golden_difference", tried),
-        ):
+        fetchers, trials = vars(syncing), vars(arrival)
+        former = fetchers["open_fetcher"]
+        fetchers["open_fetcher"], trials["golden_difference"] = (lambda address, rate=None: copy), tried
+        try:
             yield
+        finally:
+            fetchers["open_fetcher"], trials["golden_difference"] = former, replay

@@ -7,13 +7,17 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from updates_counts import SLOTS
 from updates_depot import START
 
 BUNDLES = (".hako", ".patch")
 METADATA = ("timestamp", "snapshot", "targets.json", ".pumps.json", "channels/")
 CUTS = (*METADATA, *BUNDLES * 6)
 """Which file breaks off when a download is cut: any of the metadata, the channel, the bundle, a patch."""
+_MOST = 14
+"""Batches on one day."""
 
 
 class Breaks(StrEnum):
@@ -42,7 +46,8 @@ class Day(NamedTuple):
     """What a device does on one day: score, and then look at the depot, or not."""
 
     device: int
-    batches: int
+    batches: NDArray[np.int8]
+    """How many rows of each batch fall into each slot; batches x slots."""
     looks: tuple[Look, ...]
 
 
@@ -91,11 +96,13 @@ def _plan(rng: np.random.Generator, number: int, joined: int, days: int) -> tupl
         asleep = (start, start + int(rng.integers(days // 12, days * 2 // 3)))
     scores = rng.random(days) < 0.07
     looks = rng.random(days) < 1 / rarely
+    rows = rng.integers(0, 9, (days, _MOST, SLOTS), dtype=np.int8)
+    many = np.where(scores, rng.integers(6, _MOST + 1, days), 0)
     found = []
     for day in range(joined, days):
         if asleep[0] <= day < asleep[1] or not (scores[day] or looks[day]):
             continue
-        batches = int(rng.integers(6, 15)) if scores[day] else 0
+        batches = rows[day, : many[day]].copy()  # not the rows of the whole life, which would be kept with it
         found.append((day, Day(number, batches, _looks(rng, by_stick, day) if looks[day] else ())))
     return tuple(found)
 

@@ -1,61 +1,65 @@
 """Thousands of devices in memory: what each remembers, and the doors through which the real code reaches it.
 
 Replaced are the ledger's file (by one database in memory, into which the rows of the device at hand are put), TUF's
-client (by its remembered answers), the locks of files, the removal of bundles that no slot names, and the reading and
-trying of a bundle, and the reading of the pinned keys, a second time. Nothing that decides is replaced.
+client (by its remembered answers; see updates_trust), the locks of files, the removal of bundles that no slot names,
+and what would be done again with the same bytes: reading and trying a bundle, putting it where all devices have theirs,
+reading the pinned keys, parsing the name of a window. Nothing that decides is replaced.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from securesystemslib.signer import SSlibKey
+
 from hakobu_runtime.bundle import Bundle, open_bundle, read_bundle
 from hakobu_runtime.channel.fetch import Fetcher
-from hakobu_runtime.database import Database
 from hakobu_runtime.device import arrival, counting, ledger, slots
 from hakobu_runtime.device import install as installing
 from hakobu_runtime.device import sync as syncing
 from hakobu_runtime.device.install import golden_difference
 from hakobu_runtime.device.state import State, read_keyring
+from hakobu_runtime.format import window
 from hakobu_runtime.format.follow import Follow
 from hakobu_runtime.trust import Keyring
 from updates_counts import Counted
 from updates_depot import START, Copy
 from updates_device import Device
+from updates_ledger import Ledgers, Rows
 from updates_life import Life
-from updates_trust import Beliefs, RememberedClient
-
-Rows = dict[str, list[tuple[Any, ...]]]
-_QUERIES = {table: f"SELECT * FROM {table}" for table in ledger._TABLES}  # noqa: S608 - the names are the ledger's own
+from updates_trust import Beliefs, RememberedClient, verifying_once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cell(State):
     """The state of one device, whose bundles and pinned keys lie where those of all devices do: they are the same."""
 
     whole: Path
 
-    @property
+    @cached_property
     def trust(self) -> Path:
         """The pinned public keys."""
         return self.whole / "trust.json"
 
-    @property
+    @cached_property
     def bundles(self) -> Path:
         """The installed bundles."""
         return self.whole / "bundles"
 
+    @cached_property
+    def slots(self) -> Path:
+        """What its ledger is called."""
+        return self.root / "slots.sqlite"
 
-class _Kept(Database):
-    """A database in memory, which is not forgotten when it is closed."""
-
-    def close(self) -> None:
-        """Do nothing."""
+    @cached_property
+    def updates(self) -> Path:
+        """What was begun to be fetched."""
+        return self.root / "updates"
 
 
 class Memory:
@@ -67,9 +71,7 @@ class Memory:
         """The one of the last look."""
         self._folder = folder
         self._first = first
-        self._database = _Kept.open(Path(":memory:"), ledger._STEPS, patience=0, anew="")
-        with self._database.writing() as connection:
-            self._connection = connection
+        self._ledgers = Ledgers()
         self._at_hand: Device | None = None
         self._rows: dict[int, Rows] = {}
         self._known: dict[int, int] = {}
@@ -90,28 +92,25 @@ class Memory:
     @contextmanager
     def turn_of(self, device: Device) -> Iterator[None]:
         """Let the code find the ledger of `device`, and keep what it makes of it."""
-        connection, number = self._connection, device.life.number
-        for table, rows in self._rows[number].items():
-            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+        number = device.life.number
+        self._ledgers.put(self._rows[number])
         self._at_hand = device
         yield
         self._at_hand = None
-        found = {table: connection.execute(query).fetchall() for table, query in _QUERIES.items()}
-        self._rows[number] = {table: rows for table, rows in found.items() if rows}
-        for table in self._rows[number]:
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are the ledger's own
+        self._rows[number] = self._ledgers.take()
 
     @contextmanager
     def doors(self) -> Iterator[None]:
         """Lead the real code to all this."""
         places: tuple[tuple[Any, str, Any], ...] = (
-            (ledger, "Database", _Opened(self._database)),
+            *self._ledgers.doors(),
             (syncing, "Client", self._client),
             (syncing, "read_follow", lambda state, model: self.beliefs.follow),
             (syncing, "locked", lambda path: nullcontext()),
             (syncing, "clean", lambda state: None),
             (arrival, "placing", lambda state: nullcontext()),
             (installing, "placing", lambda state: nullcontext()),
+            (arrival, "place", partial(_place_once, vars(arrival)["place"])),
             (arrival, "read_bundle", _read_once),
             (arrival, "golden_difference", self._try_once),
             (installing, "golden_difference", self._try_once),
@@ -120,6 +119,8 @@ class Memory:
             (slots, "read_keyring", _keys_once),
             (installing, "open_bundle", _open_once),
             (slots, "open_bundle", _open_once),
+            (window, "parse_start", cache(window.parse_start)),
+            (SSlibKey, "verify_signature", verifying_once(SSlibKey.verify_signature)),
             (counting, "open_journal", lambda state: nullcontext(self._at_hand and self._at_hand.counted)),
         )
         with ExitStack() as stack:
@@ -151,14 +152,10 @@ def name_device(state: State, name: str) -> None:
         connection.execute("UPDATE device SET id = ?", (name,))
 
 
-class _Opened:
-    """Stands for the class `Database`, and opens the one in memory."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def open(self, path: Path, steps: object, **how: object) -> Database:
-        return self._database
+def _place_once(place: Callable[[State, str, bytes], None], state: State, digest: str, content: bytes) -> None:
+    """Put a bundle where all devices have theirs, if none has put it there; nothing removes it."""
+    if not (state.bundles / f"{digest}.hako").exists():
+        place(state, digest, content)
 
 
 _KEYS: dict[Path, Keyring] = {}

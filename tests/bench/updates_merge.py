@@ -8,6 +8,8 @@ from hakobu.fleet.merge import merge, total
 from hakobu_runtime.format.tally import Tally
 from updates_counts import Batch
 
+Origin = tuple[str, str]
+"""Where rows were scored: the name of the device, and the digest of the bundle."""
 _MANY = 200
 """Of how many tallies of a device the merge is kept in their place."""
 
@@ -26,13 +28,13 @@ class Merged:
             if len(kept) >= _MANY and len(kept) % _MANY == 0:
                 kept[:] = merge(kept)
 
-    def totals(self) -> dict[str, Batch]:
-        """Return the fleet's sum for each digest."""
-        by: defaultdict[str, list[Tally]] = defaultdict(list)
+    def totals(self) -> dict[Origin, Batch]:
+        """Return the sums, for each device and bundle."""
+        by: defaultdict[Origin, list[Tally]] = defaultdict(list)
         for tally in chain.from_iterable(merge(kept) for kept in self._kept.values()):
-            by[tally.model.digest].append(tally)
-        found = {digest: total(tallies) for digest, tallies in by.items()}
+            by[tally.device, tally.model.digest].append(tally)
+        found = {origin: total(tallies) for origin, tallies in by.items()}
         return {
-            digest: Batch(tuple(counts.features["heat"].tolist()), counts.verdicts["rejected"])
-            for digest, counts in found.items()
+            origin: Batch(tuple(counts.features["heat"].tolist()), counts.verdicts["rejected"])
+            for origin, counts in found.items()
         }

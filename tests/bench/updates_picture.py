@@ -1,13 +1,16 @@
-"""The picture of a simulated year: what was offered to which share, and which share of the devices has what."""
+"""The picture of a simulated year: what was offered to whom, who has what, and who has heard nothing for how long."""
 
+from itertools import pairwise
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from updates_device import BAD
 from updates_operator import HARMFUL, Mark
-from updates_world import World
+from updates_world import SILENCES, World
 
 _COLOURS = {
     "1.0.0": "#bbbbbb",
@@ -17,7 +20,12 @@ _COLOURS = {
     HARMFUL: "#ccbb44",
     "1.5.0": "#228833",
 }
+_LIGHT = ("#bbbbbb", "#66ccee", "#ccbb44")
+"""On which black is read better than white."""
 _ENDS = {BAD: "bad", HARMFUL: "revoked"}
+_THIN = 8
+"""Percent that are too few to write in."""
+_GREYS = ("#999999", "#555555", "#000000")
 
 
 def draw(world: World, path: Path) -> None:
@@ -27,72 +35,114 @@ def draw(world: World, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, (above, below) = pyplot.subplots(
-        2, 1, figsize=(9, 6.4), height_ratios=(1, 2.4), sharex=True, layout="constrained"
+    figure, axes = pyplot.subplots(
+        3, 1, figsize=(9, 8.4), height_ratios=(1.15, 2.2, 0.9), sharex=True, layout="constrained"
     )
-    days = len(world.adoption)
-    _draw_offers(above, world.operator.marks, days)
-    shares = np.array([100 * world.share(version) for version in _COLOURS])
-    below.stackplot(np.arange(days), shares, colors=list(_COLOURS.values()), linewidth=0)
-    for mark in _events(world.operator.marks):
-        for axes in (above, below):
-            axes.axvline(mark.day, color="black", linewidth=0.8, linestyle="--")
-        above.annotate(
-            f"{mark.words}, day {mark.day}",
-            (mark.day, 1),
-            (0, 2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize=8,
-            ha="center",
-        )
-    _name_areas(below, shares)
-    below.set(xlim=(0, days - 1), ylim=(0, 100), xlabel="day", ylabel="% of devices that have it")
-    for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"A year of {len(world.devices):,} often disconnected devices", x=0.01, ha="left", fontsize=12)
+    days, marks = len(world.adoption), world.operator.marks
+    _draw_offers(axes[0], _offers(marks, days))
+    _draw_adoption(
+        axes[1], np.array([100 * world.share(version) for version in _COLOURS]), [mark.day for mark in _events(marks)]
+    )
+    _draw_silence(axes[2], 100 * np.array(world.silent))
+    _draw_events(axes, _events(marks))
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        one.tick_params(labelsize=8.5)
+    axes[2].set(xlim=(0, days - 1), xlabel="day")
+    figure.suptitle(
+        f"{len(world.devices):,} simulated devices that are often offline keep themselves current "
+        f"(seed {world.plan.seed})",
+        fontsize=12,
+    )
+    figure.align_ylabels(axes)
     try:
         figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else {"Date": None})
     finally:
         pyplot.close(figure)
 
 
-def _draw_offers(axes: Any, marks: list[Mark], days: int) -> None:
+def _draw_offers(axes: Any, offered: dict[str, NDArray[np.int64]]) -> None:
     """Draw for each release from when to when which share was offered it."""
-    for row, (version, colour) in enumerate(_COLOURS.items()):
-        steps = [(mark.day, int(mark.words.split()[-1][:-1])) for mark in marks if _widens(mark, version)]
-        gone = [mark.day for mark in _events(marks) if mark.words.startswith(version)]
-        end = min((*gone, days))
-        for place, (day, share) in enumerate(steps):
-            until = steps[place + 1][0] if place + 1 < len(steps) else end
-            axes.barh(row, until - day, left=day, height=0.8, color=colour, alpha=0.3 + 0.7 * share / 100)
-            axes.text(day + 1, row, f"{share}%", va="center", fontsize=7.5, color="white" if share == 100 else "black")
-    names = [f"{version} ({_ENDS[version]})" if version in _ENDS else version for version in _COLOURS]
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_ylabel("offered to")
+    for row, (version, shares) in enumerate(offered.items()):
+        colour, edges = _COLOURS[version], [0, *(np.flatnonzero(np.diff(shares)) + 1), len(shares)]
+        for begin, end in pairwise(edges):
+            share = int(shares[begin])
+            if share:
+                axes.barh(row, end - begin, left=begin, height=0.8, color=colour, alpha=0.3 + 0.7 * share / 100)
+                ink = "white" if share == 100 and colour not in _LIGHT else "black"
+                axes.text(begin + 1, row, f"{share}%", va="center", fontsize=7.5, color=ink)
+    names = [f"{version} ({_ENDS[version]})" if version in _ENDS else version for version in offered]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel("offered to\n% of devices")
     axes.invert_yaxis()
-    axes.tick_params(labelbottom=False)
 
 
-def _name_areas(axes: Any, shares: Any) -> None:
-    """Write each version where its area is highest, as far as there is room; one that is thin gets an arrow."""
-    tops = shares.cumsum(axis=0)
+def _offers(marks: list[Mark], days: int) -> dict[str, NDArray[np.int64]]:
+    """Return for each release and day to how many percent it was the newest one; 0 once all had a newer one to take."""
+    found = {version: np.zeros(days, dtype=np.int64) for version in _COLOURS}
+    for mark in marks:
+        version, last = mark.words.split()[0], mark.words.split()[-1]
+        if version in found:  # else it is about a key
+            found[version][mark.day :] = int(last[:-1]) if last.endswith("%") else 0
+    whole = np.zeros(days, dtype=bool)
+    for version in reversed(_COLOURS):
+        shares = found[version]
+        found[version], whole = np.where(whole, 0, shares), whole | (shares == 100)
+    return found
+
+
+def _draw_adoption(axes: Any, shares: Any, events: list[int]) -> None:
+    """Draw the areas, and write each version where its own is high; one that is thin gets a line to its name."""
+    days, tops = shares.shape[1], shares.cumsum(axis=0)
+    axes.stackplot(np.arange(days), shares, colors=list(_COLOURS.values()), linewidth=0)
+    axes.set(ylim=(0, 100), ylabel="active on\n% of devices")
+    edge = days // 20
     for (version, colour), share, top in zip(_COLOURS.items(), shares, tops, strict=True):
-        edge = len(share) // 20
-        day = min(int(share.argmax()), len(share) - edge) if version != "1.0.0" else edge
-        at = (day, float(top[day] - share[day] / 2))
-        if share[day] > 8:
-            text_colour = "black" if colour in ("#bbbbbb", "#66ccee", "#ccbb44") else "white"
-            axes.annotate(version, at, ha="center", va="center", fontsize=9, color=text_colour)
-        elif share[day] > 0:
-            most = f"{version}: {share[day]:.1f}% at most"
-            arrow = {"arrowstyle": "-", "color": "black", "linewidth": 0.8}
-            axes.annotate(most, at, (day + 8, at[1] - 22), fontsize=9, arrowprops=arrow, va="top")
+        free = [day for day in range(edge, days - edge) if all(abs(day - event) > edge * 2 // 3 for event in events)]
+        if share.max() > _THIN:
+            day = max(free, key=lambda day: share[day], default=edge) if version != "1.0.0" else edge
+            ink, middle = "black" if colour in _LIGHT else "white", float(top[day] - share[day] / 2)
+            axes.annotate(version, (day, middle), ha="center", va="center", fontsize=9.5, color=ink)
+        elif share.any():
+            day = int(share.argmax())
+            at, line = (day, float(top[day] - share[day] / 2)), {"arrowstyle": "-", "color": "black", "linewidth": 0.8}
+            words = f"{version}, on {share[day]:.1f}% at most"
+            axes.annotate(words, at, (day - 3, at[1] - 16), fontsize=9, arrowprops=line, va="top", ha="right")
+
+
+def _draw_silence(axes: Any, shares: Any) -> None:
+    """Draw which share of the devices has heard nothing for long."""
+    for share, length, colour in zip(shares.T, SILENCES, _GREYS, strict=True):
+        days = np.arange(length + 1, len(share))  # before that nobody can be so late
+        axes.plot(days, share[length + 1 :], color=colour, linewidth=1.4)
+        axes.annotate(
+            f"> {length} days",
+            (len(share) - 1, share[-1]),
+            (4, 0),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=colour,
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set(ylim=(0, None), ylabel="heard nothing for\n% of devices")
+
+
+def _draw_events(axes: Any, events: list[Mark]) -> None:
+    """Mark what happened through all of the picture, with words above it."""
+    for mark in events:
+        for one in axes:
+            one.axvline(mark.day, color="black", linewidth=0.8, linestyle="--")
+        axes[0].annotate(
+            fill(f"{mark.words}, day {mark.day}", 16),
+            (mark.day, 1),
+            (0, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=8.5,
+            ha="center",
+        )
 
 
 def _events(marks: list[Mark]) -> list[Mark]:
     return [mark for mark in marks if not mark.words.endswith("%")]
-
-
-def _widens(mark: Mark, version: str) -> bool:
-    return mark.words.startswith(f"{version} to ")

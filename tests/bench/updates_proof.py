@@ -7,6 +7,7 @@ what its client read to it.
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 
 from hakobu_runtime.device.slots import Slot
 from hakobu_runtime.format.channel import Channel
@@ -34,6 +35,8 @@ class Proof:
     """How often a device made a bundle the active one."""
     judged: Counter[str] = field(default_factory=Counter)
     """How often each rule was looked at."""
+    _there: set[str] = field(default_factory=set)
+    """Digests of bundles that were found where all devices have theirs."""
 
     def rule(self, name: str, holds: bool, words: str) -> None:
         """Judge one thing."""
@@ -52,8 +55,7 @@ class Proof:
         """Judge a device after whatever it did on `day`; until it does something again, nothing about it changes."""
         active, number = device.active, device.life.number
         words = f"device {number}, day {day}: {active.version if active else 'nothing'} is active"
-        there = active is not None and (device.state.bundles / f"{active.digest}.hako").is_file()
-        self.rule("never without a model", there and device.usable, words)
+        self.rule("never without a model", device.usable and self._is_there(device.state.bundles, active), words)
         if active is None:
             return
         self.rule("nothing revoked is used once heard of", active.digest not in self.heard[number], words)
@@ -63,6 +65,15 @@ class Proof:
         if device.life.breaks is not Breaks.NOTHING:
             tries = device.refusals if device.life.breaks is Breaks.GOLDEN else self.taken[number, BAD]
             self.rule("what failed is not tried again", tries <= 1, f"device {number}, day {day}: {BAD}, {tries} times")
+
+    def _is_there(self, bundles: Path, active: Slot | None) -> bool:
+        """Say whether the bundle is a file; nothing here removes one, so what was there once is."""
+        if active is None or active.digest in self._there:
+            return active is not None
+        found = (bundles / f"{active.digest}.hako").is_file()
+        if found:
+            self._there.add(active.digest)
+        return found
 
     def looked(self, device: Device, before: Slot | None, channel: Channel | None, state: int, day: int) -> None:
         """Judge a look at a state of the depot, which told `channel`, None when it was not believed."""

@@ -72,7 +72,7 @@ def _contacts(world: World) -> Iterator[str]:
     asked, states = world.memory.beliefs.asked, len(world.depot.states)
     yield f"  different questions to TUF's client: {asked:,}; states of the depot: {states}"
     rows = sum(batch.rows for batch in world.home.rows.values())
-    merged = sum(batch.rows for batch in world.home.merged.totals().values())
+    merged = sum(batch.rows for batch in world.home.came.values())
     yield f"parcels: {home['parcels']:,}, on sticks: {home['parcels on sticks']:,}"
     yield f"  lost: {home['parcels lost']:,}; twice: {home['parcels doubled']:,}; tallies in all: {home['tallies']:,}"
     yield f"  rows that were scored: {rows:,}; rows in the merged counts: {merged:,}"

@@ -1,19 +1,24 @@
 """What a device believes of a depot, by the real `Client`: asked once for each different question, and remembered.
 
 The answer depends on the metadata that the device has, on the copy of the depot that it reads and where that breaks
-off, and on which of their expiries have passed. So 10,000 devices ask some thousand questions, and every signature,
-version, length, digest and expiry in them is checked by TUF's client as on a device, with files in a folder.
+off, and on which of their expiries have passed: these are all that the client is given, and it compares the time with
+nothing else. So 10,000 devices ask some thousand questions, and every version, length, digest and expiry in them is
+checked by TUF's client as on a device, with files in a folder. A signature that was found to hold is not computed
+again for the same key and the same bytes; one that was not is, each time. That a device with files of its own comes to
+the same is what the witnesses show.
 """
 
 import json
 import shutil
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
+
+from securesystemslib.signer import Signature, SSlibKey
 
 from hakobu_runtime.channel.client import Client
 from hakobu_runtime.channel.known import Known
@@ -25,6 +30,10 @@ from updates_life import BUNDLES
 
 Files = tuple[tuple[str, bytes], ...]
 """What a device knows of the depot: the files of its metadata folder."""
+
+
+Verify = Callable[[SSlibKey, Signature, bytes], None]
+"""Raises where a signature of some bytes is not one by this key."""
 
 
 class _Question(NamedTuple):
@@ -161,6 +170,19 @@ class RememberedClient:
     def _refuse(self) -> NoReturn:
         trouble = self._answer.trouble or HakobuError("the real client said nothing")
         raise type(trouble)(str(trouble))  # anew, for an error that is raised again remembers every time
+
+
+def verifying_once(verify: Verify) -> Verify:
+    """Return what verifies each signature once: whether it holds depends on the key and the bytes, and nothing else."""
+    held: set[tuple[str, str, str, bytes]] = set()
+
+    def remembering(key: SSlibKey, signature: Signature, data: bytes) -> None:
+        asked = (key.scheme, str(key.keyval["public"]), signature.signature, data)
+        if asked not in held:
+            verify(key, signature, data)  # raises when it does not
+            held.add(asked)
+
+    return remembering
 
 
 @cache

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hakobu_runtime.device.slots import Slot
 from hakobu_runtime.device.state import change_keyring, open_state
 from hakobu_runtime.trust import Pin
-from updates_counts import Batch, draw_batches
+from updates_counts import Batch
 from updates_depot import Depot
 from updates_device import BAD, Device, Standing
 from updates_home import Home
@@ -21,6 +21,9 @@ from updates_life import Day, Look, draw_life
 from updates_memory import Memory
 from updates_operator import Operator
 from updates_proof import Proof, share_of
+
+SILENCES = (7, 30, 90)
+"""Days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +61,29 @@ class World:
     plan: Plan
     folder: Path
     proof: Proof = field(default_factory=Proof)
-    home: Home = field(default_factory=Home)
     told: Counter[str] = field(default_factory=Counter)
     """What happened, and how often."""
     adoption: list[Counter[str]] = field(default_factory=list)
     """For each day, how many devices have each version at its end."""
+    silent: list[tuple[float, ...]] = field(default_factory=list)
+    """For each day, which share of the devices has heard nothing for more than each of SILENCES days, 0 to 1."""
     diary: defaultdict[int, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     """For each device that keeps one, its days."""
     witnesses: int = 0
     """How many devices, from the first, keep a diary."""
+    home: Home = field(init=False)
     depot: Depot = field(init=False)
     operator: Operator = field(init=False)
     memory: Memory = field(init=False)
     devices: dict[int, Device] = field(default_factory=dict)
+    _heard: NDArray[np.int32] = field(init=False)
+    """For each device, the day on which it last heard something, its first at the earliest; -1 before that."""
     _shown: list[int] = field(default_factory=list)
     """For each day, the state of the depot that it ended with."""
 
     def __post_init__(self) -> None:
+        self._heard = np.full(self.plan.devices, -1, dtype=np.int32)
+        self.home = Home(np.random.default_rng((self.plan.seed, self.plan.devices)))
         self.depot = Depot(self.folder / "builder", self.plan.seed)
         self.operator = Operator(self.depot, self.plan.days, self.plan.devices)
         state = open_state(self.folder / "state")
@@ -98,35 +107,41 @@ class World:
                 self._shown.append(self.depot.now.number)
                 for life in joining[day]:
                     self.devices[life.number] = self.memory.add(life)
+                    self._heard[life.number] = day
                 for what in agenda[day]:
                     self._live(self.devices[what.device], what, day)
-                self.adoption.append(Counter(one.active.version for one in self.devices.values() if one.active))
+                self._take_stock(day)
                 if day % 30 == 29:
                     tell(f"day {day + 1} of {plan.days}")
-        self.home.gather(self.devices.values(), np.random.default_rng((plan.seed, plan.devices)))
-        wrong = self.home.wrong()
-        self.proof.rule("every row is counted once", not wrong, "; ".join(wrong))
+            self.home.gather(self.devices.values())
+        for same, words in self.home.compared():
+            self.proof.rule("every row is counted once", same, words)
         for number in self.proof.had_bad:
             share = share_of(self.devices[number].life.name, self.depot.published[BAD].digest)
             self.proof.rule("the bad release stays in its share", share < self.operator.widest, f"device {number}")
 
+    def _take_stock(self, day: int) -> None:
+        """Note at the end of a day who has what, and who has heard nothing for how long."""
+        self.adoption.append(Counter(one.active.version for one in self.devices.values() if one.active))
+        since = day - self._heard[self._heard >= 0]
+        self.silent.append(tuple(float((since > days).mean()) for days in SILENCES))
+
     def _live(self, device: Device, what: Day, day: int) -> None:
         """Let a device have one day."""
-        rng = np.random.default_rng((self.plan.seed, device.life.number, day))
         now = device.life.clock(day)
 
         def scored(slot: Slot, batch: Batch) -> None:
-            self.home.count(slot, batch)
+            self.home.count(device, slot, batch)
             self.proof.scored(device, slot, day)
 
         looks = []
         keeps_diary = device.life.number < self.witnesses
         quiet = not (what.looks or device.watched or keeps_diary)  # then nothing asks for the ledger
         with nullcontext() if quiet else self.memory.turn_of(device):
-            if what.batches:
-                device.score(now, draw_batches(rng, what.batches), scored)
+            if len(what.batches):
+                device.score(now, what.batches, scored)
             for look in what.looks:
-                self.home.send(device, day, rng, stick=look.carrier)
+                self.home.send(device, day, stick=look.carrier)
                 looks.append(self._look(device, look, day))
             self.proof.ended(device, day)
             if keeps_diary:
@@ -142,6 +157,8 @@ class World:
             raise AssertionError(f"device {device.life.number} looked at nothing")
         learned = self.memory.client.learned
         self.proof.looked(device, before, learned, copy.number, day)
+        if learned is not None:
+            self._heard[device.life.number] = day
         if learned is not None and not trouble:
             self.proof.settled(device, learned, failed, day)
         self._note(look, trouble, moved=device.active != before, believed=learned is not None)
