@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.errors import BundleError, FormatError, TrustError
 from hakobu_runtime.format.archive import check_canonical, read_archive, write_archive
 from hakobu_runtime.format.background import Background, check_background
@@ -96,7 +96,7 @@ def read_bundle(content: bytes, where: str, keyring: Keyring) -> Bundle:
         check_fit(check_model(files["model.onnx"]), manifest)
         return Bundle(
             path=Path(where),
-            digest=sha256(content).hexdigest(),
+            digest=sha256_hex(content),
             manifest=manifest,
             model=files["model.onnx"],
             golden=golden,

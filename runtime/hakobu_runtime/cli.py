@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from hakobu_runtime.console import about, doctor, drifting, explain, export, outcomes, updates
+from hakobu_runtime.console import about, doctor, drifting, enrolling, explain, export, outcomes, updates
 from hakobu_runtime.console.progress import Progress
 from hakobu_runtime.console.shell import Group, json_text, names, own_name, reading, show_json, show_json_line, warn
 from hakobu_runtime.console.table import table
@@ -276,6 +276,7 @@ for command in (
     outcomes.keep_command,
     outcomes.command,
     updates.follow_command,
+    enrolling.command,
     updates.sync_command,
     updates.rollback_command,
 ):

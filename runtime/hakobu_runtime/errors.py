@@ -29,6 +29,14 @@ class FormatError(BundleError, ValueError):
     """A value that breaks a rule of the format; the border adds the file and the place in it."""
 
 
+class SizeError(FormatError):
+    """More bytes than anything of its kind needs."""
+
+
+class CountError(FormatError):
+    """Counts that no rows can have come to."""
+
+
 class TrustError(HakobuError):
     """A signature or a key that does not hold."""
 

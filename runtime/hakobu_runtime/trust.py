@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.errors import FormatError, ToolError, TrustError
 from hakobu_runtime.format.codec import decode, encode
 from hakobu_runtime.format.dsse import Envelope
@@ -70,7 +70,7 @@ class PublicKey:
     @property
     def identity(self) -> str:
         """The sha256 of the PEM, in hex, by which a signature names its key."""
-        return sha256(self.pem).hexdigest()
+        return sha256_hex(self.pem)
 
     def holds(self, signature: bytes, message: bytes) -> bool:
         """Say whether `signature` over `message` was made with this key's private half."""

@@ -29,7 +29,7 @@ from scoring_places import Place
 STAGES: dict[str, tuple[Any, str]] = {
     "read": (DelimitedReader, "_block"),
     "check": (hakobu_runtime.scorer.scorer, "check"),
-    "count": (hakobu_runtime.device.scoring, "count"),
+    "count": (hakobu_runtime.device.scoring, "count_at"),
     "journal": (Journal, "checkpoint"),
     "infer": (Model, "predict"),
     "columns": (hakobu_runtime.device.scoring, "output_columns"),

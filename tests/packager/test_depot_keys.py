@@ -12,16 +12,18 @@ import pytest
 from tuf.api.metadata import Metadata
 
 from hakobu.depot.create import Plan, create
-from hakobu.depot.depot import PENDING, open_depot
+from hakobu.depot.depot import PENDING, open_depot, receipt_keys
 from hakobu.depot.editing import editing
+from hakobu.depot.invite import invitation
 from hakobu.depot.keychain import Keychain, add_signature, read_public_key
 from hakobu.depot.pending import Standing, drop, sign
+from hakobu.depot.receipts import receipt_signer
 from hakobu.depot.renew import refresh, renew_role
 from hakobu.depot.rotate import Exchange, keys_of, renew_root, rotate
 from hakobu.depot.verify import verify
 from hakobu.keys import new_key_pair
 from hakobu_runtime.errors import HakobuError, ProjectError, StateError, TrustError, UsageError
-from hakobu_runtime.trust import PrivateKey
+from hakobu_runtime.trust import Curve, PrivateKey
 
 Follow = Callable[..., Any]
 ONLINE_AND_OFFLINE = ["targets", "snapshot", "timestamp", "tiny"]
@@ -70,6 +72,30 @@ def forge(depot: Path, role: str, done: Exchange, chain: Keychain, stolen: Priva
     add_signature(metadata, read_public_key(chain.folders[0] / f"{done.new}.pub").keyid, stolen)
     version = "" if role == "timestamp" else f"{metadata.signed.version}."
     (depot / "metadata" / f"{version}{role}.json").write_bytes(metadata.to_bytes())
+
+
+def test_the_key_of_receipts_is_exchanged_in_every_channel(
+    published: Any, depot: Path, chain: Keychain, now: datetime, later: datetime, device: Follow, tmp_path: Path
+) -> None:
+    published("1.0.0")
+    follower = device()
+    (old,) = follower.look(now).receipt_keys
+    assert receipt_signer(chain, open_depot(depot)) == chain.place("receipts")
+    done = rotate(depot, "receipts", chain, now)
+    assert (done.out, done.new, done.standing) == ("receipts", "receipts-2", None)
+    (new,) = follower.look(later).receipt_keys
+    assert new == chain.open(chain.place("receipts-2")).public.pem.decode() != old
+    assert receipt_keys(open_depot(depot)) == (new,)
+    assert receipt_signer(chain, open_depot(depot)) == chain.place("receipts-2")
+    assert invitation(open_depot(depot), "tiny", "stable").receipt_keys == (new,)
+    with pytest.raises(UsageError, match="is not the name of the key of receipts, which is receipts-2"):
+        rotate(depot, "receipts", chain, later, out="receipts")
+    with pytest.raises(UsageError, match="this key is in the depot already"):
+        rotate(depot, "receipts", chain, later, public=chain.place("receipts-2").with_suffix(".pub"))
+    elsewhere = new_key_pair(tmp_path / "hubs.pem", Curve.P256, None)
+    assert rotate(depot, "receipts", chain, later, public=tmp_path / "hubs.pub").made is None
+    assert follower.look(later).receipt_keys == (elsewhere.pem.decode(),)
+    assert verify(open_depot(depot), later).channels == ("tiny/stable",)
 
 
 def test_a_new_root_is_signed_by_the_old_and_the_new_keys(

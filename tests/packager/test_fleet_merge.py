@@ -16,9 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hakobu.fleet.merge import counts_of, merge, place_of, total
+from hakobu.fleet.merge import counts_of, merge, merge_outcomes, outcome_totals, place_of, total
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.counts import WindowCounts
+from hakobu_runtime.format.outcome import SCHEMA as OUTCOME
+from hakobu_runtime.format.outcome import Outcome, OutcomeCounts
 from hakobu_runtime.format.tally import SCHEMA, ModelName, Tally
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.journal import Journal
@@ -188,3 +190,52 @@ def test_a_tally_holds_its_counts() -> None:
     one = tally(Window("2026-03-01T09", Span.HOUR), 5)
     assert counts_of(one).features["temp"].tolist() == [5, 0]
     assert place_of(one) == ("device-1", MODELS[0], "e", one.window)
+
+
+# --- what came of predictions ---
+
+
+def right_and_wrong(right: int, wrong: int) -> OutcomeCounts:
+    """Counts of a classification without probabilities."""
+    pairs = tuple(pair for pair in ((0, 0, right), (0, 1, wrong)) if pair[2])
+    return OutcomeCounts(right + wrong, pairs)
+
+
+def outcome(revision: int, right: int, wrong: int = 0, device: str = "device-1", unit: int = -20) -> Outcome:
+    window = Window("2026-03-01", Span.DAY)
+    return Outcome(OUTCOME, device, MODELS[0], window, revision, "e", unit, right_and_wrong(right, wrong))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_outcomes_are_the_same_whatever_comes_twice_late_or_out_of_order(data: st.DataObject) -> None:
+    sent: list[Outcome] = []
+    expected: dict[tuple[ModelName, Window], OutcomeCounts] = {}
+    for device in range(data.draw(st.integers(1, 4))):
+        for day in range(1, 4):
+            window = Window(f"2026-03-0{day}", Span.DAY)
+            # A correction makes the next revision smaller, or other, not only larger.
+            revisions = data.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=3))
+            for revision, (right, wrong) in enumerate(revisions):
+                found = outcome(revision, right, wrong, f"device-{device}")
+                sent.append(msgspec.structs.replace(found, window=window))
+            place = (MODELS[0], window)
+            expected[place] = expected.get(place, OutcomeCounts()).plus(sent[-1].counts)
+    arrived = data.draw(st.permutations([*sent, *data.draw(st.lists(st.sampled_from(sent), max_size=5))]))
+    cut = data.draw(st.integers(0, len(arrived)))
+    merged = merge_outcomes(arrived)
+    assert merge_outcomes([*arrived[cut:], *merge_outcomes(arrived[:cut])]) == merged
+    assert outcome_totals(merged) == expected
+
+
+def test_two_contents_of_one_revision_come_to_the_same_in_any_order() -> None:
+    one, other = outcome(1, 3, 1), outcome(1, 2, 2)
+    assert merge_outcomes([one, other]) == merge_outcomes([other, one])
+
+
+def test_outcomes_in_other_units_or_of_another_kind_are_not_added_but_told() -> None:
+    with pytest.raises(FormatError, match=r"device device-2, tiny 2026-03-01: errors in units of 2\^-10, where others"):
+        outcome_totals([outcome(1, 1), outcome(1, 1, device="device-2", unit=-10)])
+    number = msgspec.structs.replace(outcome(1, 1, device="device-2"), counts=OutcomeCounts(1, (), (), (), 1, 1, 1))
+    with pytest.raises(FormatError, match="device device-2, tiny 2026-03-01: outcomes of different kinds"):
+        outcome_totals([outcome(1, 1), number])

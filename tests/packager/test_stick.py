@@ -21,6 +21,7 @@ from hakobu.fleet.standing import standings
 from hakobu.stick.read import Gathered, give_receipts, read_stick, refused, survey
 from hakobu.stick.write import write_stick
 from hakobu_runtime.errors import DamageError, FormatError, StateError, TransferError, TrustError, UsageError
+from hakobu_runtime.format.outcome import Outcome, OutcomeCounts
 from hakobu_runtime.format.parcel import SCHEMA, Box, ModelState, Parcel
 from hakobu_runtime.format.tally import ModelName, Tally
 from hakobu_runtime.format.window import Span, Window
@@ -238,12 +239,17 @@ def test_the_table_says_who_is_behind_and_how_many_rows_came_home(
     put(stick, parcel("device-1", 1, 9))
     put(stick, parcel("device-1", 2, 9, 10))
     state = ModelState("tiny", "stable", Box("1.1.0", newest.digest, NOW.isoformat()))
-    put(stick, parcel("device-2", 1, 9, models=(state,)))
+    counts = OutcomeCounts(3, ((0, 0, 2), (1, 0, 1)))
+    day = Window("2026-11-20", Span.DAY)
+    known = tuple(Outcome("hakobu.outcome/1", "device-2", MODEL, day, 1, epoch, -20, counts) for epoch in "ef")
+    put(stick, parcel("device-2", 1, 9, models=(state,), outcomes=known))
+    put(stick, parcel("device-2", 2, 9, models=(state,), outcomes=known[:1]))
     take()
     channels = {("tiny", "stable"): open_depot(depot).channel("tiny", "stable")}
     one, other = survey(fleet, fleet.devices(), channels)
     assert (one.device, one.active, one.behind, one.rows) == ("device-1", "1.0.0", "1.1.0", 10)
     assert (other.device, other.active, other.behind, other.rows) == ("device-2", "1.1.0", "", 5)
+    assert (one.labels, other.labels) == (0, 6)
     assert [standing.behind for standing in survey(fleet, fleet.devices(), {})] == ["", ""]
     assert standings((), channels) == ()
 

@@ -26,8 +26,8 @@ from hakobu_runtime.device.ledger import changing, device_id, last_serial
 from hakobu_runtime.device.outgoing import export, gather
 from hakobu_runtime.device.state import State, change_keyring, open_state
 from hakobu_runtime.device.stick import Carried, carry, stick_at
-from hakobu_runtime.device.sync import Asked, Synced
-from hakobu_runtime.device.visit import visit
+from hakobu_runtime.device.sync import Asked
+from hakobu_runtime.device.visit import Visited, visit
 from hakobu_runtime.errors import StateError, TransferError, TrustError
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.parcel import Parcel
@@ -485,7 +485,7 @@ def test_the_counts_leave_whatever_becomes_of_the_update(
     score(state, HOURS[0])
     shutil.copytree(publisher.path, stick.depot)
     (stick.depot / "metadata" / "timestamp.json").write_bytes(b"<html>Please log in</html>")
-    found: list[Synced | Carried] = []
+    found: list[Visited] = []
 
     def look() -> None:
         for one in visit(state, NOW, Asked(source=str(stick.root)), Listener(warned.append)):
@@ -529,5 +529,5 @@ def test_a_parcel_says_no_more_than_its_fields() -> None:
     """Whoever adds a field to what leaves a device has to say so here, and in docs/stick.md."""
     assert Parcel.__struct_fields__ == (
         *("schema", "device", "key", "serial", "made", "runtime", "platform"),
-        *("models", "tallies"),
+        *("models", "tallies", "outcomes"),
     )

@@ -199,3 +199,8 @@ def test_counts_that_do_not_fit_their_bins_are_refused(counts: list[int]) -> Non
 def test_bins_survive_the_json_border(edges: tuple[float, ...]) -> None:
     bins = NumberBins(edges)
     assert decode(encode(bins), NumberBins, "here") == bins
+
+
+def test_the_bin_after_that_of_0_alone_begins_at_0_for_a_person() -> None:
+    after = float(np.nextafter(np.float32(0), np.float32(1)))
+    assert NumberBins((0.0, after, 0.32)).labels()[1:3] == ("0", "0 to 0.32")

@@ -30,9 +30,8 @@ from hakobu_runtime.format.measures import (
     mean_square,
     wilson,
 )
-from hakobu_runtime.format.outcome import SCHEMA, SCORE_EDGES, Outcome, OutcomeCounts, Subject, counts_of, merged
+from hakobu_runtime.format.outcome import SCORE_EDGES, OutcomeCounts, Subject, counts_of
 from hakobu_runtime.format.tally import ModelName
-from hakobu_runtime.format.window import Span, Window
 
 MODEL = ModelName("late", "1.0.0", "0" * 64)
 METRICS = {"accuracy": Metric(0.9, 0.8), "roc_auc": Metric(0.9, 0.8), "neg_mean_absolute_error": Metric(-0.9, -1.0)}
@@ -141,24 +140,6 @@ def test_counts_of_parts_in_any_order_are_the_counts_of_all_rows(data: st.DataOb
     assert total == some(subject, whole, np.arange(rows))
     assert total.minus(parts[0]).plus(parts[0]) == total
     assert decode(encode(total), OutcomeCounts, "here") == total
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_the_fleet_is_the_same_whatever_comes_twice_late_or_out_of_order(data: st.DataObject) -> None:
-    windows = [Window(f"2026-11-2{day}", Span.DAY) for day in range(3)]
-    sent: list[Outcome] = []
-    expected: dict[tuple[ModelName, Window], OutcomeCounts] = {}
-    for device in range(data.draw(st.integers(1, 4))):
-        for window in windows:
-            # A correction makes the next revision smaller, or other, not only larger.
-            revisions = data.draw(st.lists(st.integers(0, 50), min_size=1, max_size=3))
-            for revision, rows in enumerate(revisions):
-                counts = some(BINARY, binary_rows(60, seed=rows), np.arange(rows))
-                sent.append(Outcome(SCHEMA, str(device), MODEL, window, revision, "e", -20, counts))
-            expected[MODEL, window] = expected.get((MODEL, window), OutcomeCounts()).plus(sent[-1].counts)
-    arrived = data.draw(st.permutations([*sent, *data.draw(st.lists(st.sampled_from(sent), max_size=5))]))
-    assert merged(arrived) == expected
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from hakobu_runtime.device.state import State, change_keyring, open_state
 from hakobu_runtime.device.stop import Stop
 from hakobu_runtime.device.stream import Pipes, stream_command
 from hakobu_runtime.errors import InputError, StateError, UsageError
-from hakobu_runtime.format.outcome import OutcomeCounts, merged
+from hakobu_runtime.format.outcome import OutcomeCounts
 from hakobu_runtime.format.validation import Gate, Stage, Validation
 from hakobu_runtime.format.validation import Outcome as Verdict
 from hakobu_runtime.format.window import Span
@@ -90,8 +90,8 @@ def join(state: State, folder: Path, content: str, **asked: object) -> Joined:
 def counted(state: State) -> OutcomeCounts:
     total = OutcomeCounts()
     with Store.open(state.predictions) as store:
-        for counts in merged(store.outcomes()).values():
-            total = total.plus(counts)
+        for outcome in store.outcomes():
+            total = total.plus(outcome.counts)
     return total
 
 

@@ -16,6 +16,7 @@ from hakobu_runtime.format import parcel as parcel_format
 from hakobu_runtime.format import receipt as receipt_format
 from hakobu_runtime.format.codec import decode
 from hakobu_runtime.format.dsse import Envelope, to_sign, write_envelope
+from hakobu_runtime.format.outcome import SLOTS, Outcome, OutcomeCounts
 from hakobu_runtime.format.parcel import Box, Happened, HeldBack, ModelState, Parcel, plain_words
 from hakobu_runtime.format.receipt import CameHome, Receipt
 from hakobu_runtime.format.tally import SCHEMA, ModelName, Tally
@@ -52,9 +53,18 @@ def parcel(*tallies: Tally, **changed: Any) -> Parcel:
     return msgspec.structs.replace(found, **changed)
 
 
+def outcome(day: str = "2026-11-21") -> Outcome:
+    """One of a classification: ten rows, eight of them right."""
+    slots = [0] * SLOTS
+    slots[20], slots[80] = 3, 2
+    counts = OutcomeCounts(10, ((0, 0, 4), (0, 1, 1), (1, 0, 1), (1, 1, 4)), tuple(slots), tuple(slots), 5, 9, 40)
+    model = ModelName("late-flights", "1.1.0", DIGEST)
+    return Outcome("hakobu.outcome/1", DEVICE, model, Window(day, Span.DAY), 3, "e2", -20, counts)
+
+
 def changed(change: Change, key: PrivateKey = KEY) -> bytes:
     """A parcel whose JSON was changed before it was signed, as a device might that is not honest."""
-    plain = msgspec.json.decode(msgspec.json.encode(parcel(tally())))
+    plain = msgspec.json.decode(msgspec.json.encode(parcel(tally(), outcomes=(outcome(),))))
     change(plain)
     return sealed(msgspec.json.encode(plain), key)
 
@@ -65,7 +75,7 @@ def sealed(content: bytes, key: PrivateKey = KEY, kind: str = parcel_format.KIND
 
 
 def test_a_parcel_comes_out_as_it_went_in() -> None:
-    sent = parcel(tally())
+    sent = parcel(tally(), outcomes=(outcome(), outcome("2026-11-22")))
     found = read_parcel(pack_parcel(sent, KEY), "1.parcel")
     assert found.parcel == sent
     assert found.key == KEY.public
@@ -91,6 +101,8 @@ def test_the_counts_of_twenty_features_take_about_half_a_kilobyte() -> None:
         lambda plain: plain.update(serial=2**60),
         lambda plain: plain.update(made="yesterday"),
         lambda plain: plain.update(made="2026-11-21T09:00:00"),
+        lambda plain: plain.update(made="9999-12-31T23:59:59-12:00"),
+        lambda plain: plain["models"][0]["active"].update(installed="0001-01-01T00:00:00+12:00"),
         lambda plain: plain.update(platform="\x1b[2J"),
         lambda plain: plain.update(runtime="1" * 301),
         lambda plain: plain.update(unknown=1),
@@ -119,11 +131,40 @@ def test_the_counts_of_twenty_features_take_about_half_a_kilobyte() -> None:
         lambda plain: plain["tallies"][0]["window"].update(start="2026-13-01T00"),
         lambda plain: plain["tallies"][0]["model"].update(name="no such name"),
         lambda plain: plain["tallies"][0]["model"].update(version="1"),
+        lambda plain: plain["outcomes"].append(plain["outcomes"][0]),
+        lambda plain: plain["outcomes"][0].update(device="another-device"),
+        lambda plain: plain["outcomes"][0].update(revision=-1),
+        lambda plain: plain["outcomes"][0].update(epoch="e" * 501),
+        lambda plain: plain["outcomes"][0].update(unit=-10),
+        lambda plain: plain["outcomes"][0].update(unit=5000),
+        lambda plain: plain["outcomes"][0]["model"].update(name="<b>"),
+        lambda plain: plain["outcomes"][0]["model"].update(version="1"),
+        lambda plain: plain["outcomes"][0].update(window={"span": "hour", "start": "2026-11-21T09"}),
+        lambda plain: plain["outcomes"][0].update(window={"span": "month", "start": "2026-11"}),
+        lambda plain: plain["outcomes"][0]["counts"].update(rows=11),
+        lambda plain: plain["outcomes"][0]["counts"].update(rows=-10),
+        lambda plain: plain["outcomes"][0]["counts"].update(confusion=[[0, 0, 2**41]], rows=2**41, so=[], not_so=[]),
+        lambda plain: plain["outcomes"][0]["counts"].update(confusion=[[-1, 0, 10]]),
+        lambda plain: plain["outcomes"][0]["counts"].update(confusion=[[0, 2**40, 10]]),
+        lambda plain: plain["outcomes"][0]["counts"].update(confusion=[[0, 0, 10], [0, 1, 0]]),
+        lambda plain: plain["outcomes"][0]["counts"].update(confusion=[]),
+        lambda plain: plain["outcomes"][0]["counts"].update(so=[10]),
+        lambda plain: plain["outcomes"][0]["counts"].update(squares=8),
+        lambda plain: plain["outcomes"][0]["counts"].update(squares=2**60),
+        lambda plain: plain["outcomes"][0]["counts"].update(absolute=2**24, squares=2**48),
+        lambda plain: plain["outcomes"][0]["counts"].update(error=10),
     ],
 )
 def test_what_no_device_sends_is_refused_though_it_is_signed(change: Change) -> None:
     with pytest.raises(FormatError, match=r"^1\.parcel: "):
         read_parcel(changed(change), "1.parcel")
+
+
+def test_what_a_device_sends_of_numbers_and_of_nothing_left_is_read() -> None:
+    number = OutcomeCounts(100, (), (), (), -99 << 30, 99 << 30, 99 << 60)  # beyond 64 bits
+    for counts in (number, OutcomeCounts()):
+        sent = parcel(outcomes=(msgspec.structs.replace(outcome(), unit=-3, counts=counts),))
+        assert read_parcel(pack_parcel(sent, KEY), "1.parcel").parcel == sent
 
 
 def test_a_name_of_a_column_may_be_anything() -> None:

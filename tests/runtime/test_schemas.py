@@ -232,7 +232,10 @@ def parcels(draw: st.DrawFn) -> Parcel:
     states = draw(st.lists(model_states, max_size=1).map(tuple))
     serial, made = draw(st.integers(1, 2**50)), draw(moments)
     said = (draw(words), draw(words))
-    return Parcel("hakobu.parcel/1", device, draw(texts), serial, made, *said, models=states, tallies=(tally,))
+    known = draw(outcomes())
+    model = msgspec.structs.replace(tally.model, name="late")
+    come = (msgspec.structs.replace(known, device=device, model=model),) if known.counts.confusion else ()
+    return Parcel("hakobu.parcel/1", device, draw(texts), serial, made, *said, states, (tally,), come)
 
 
 gates = st.builds(Gate, st.sampled_from(Stage), texts, texts, texts, texts, st.sampled_from(Outcome), texts)

@@ -181,7 +181,7 @@ def test_the_same_trouble_again_is_no_news(state: State) -> None:
 def test_a_ledger_of_the_time_before_channels_is_gone_on_with(state: State, machines: Bundle) -> None:
     install(state, machines.path, NOW)
     with closing(sqlite3.connect(state.slots)) as database:
-        for table in ("facts", "held", "revoked", "probation", "events"):
+        for table in ("facts", "held", "revoked", "probation", "events", "hubs"):
             database.execute(f"DROP TABLE {table}")
         database.execute("ALTER TABLE device DROP COLUMN serial")
         database.execute("PRAGMA user_version = 1")

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from hakobu_runtime import model as model_module
-from hakobu_runtime.device.drift import baselines
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.feature import Baseline, Categories, Feature, Kind, Missing, Part, Policy, Range
 from hakobu_runtime.format.histogram import CategoryBins, NumberBins
 from hakobu_runtime.format.manifest import SCHEMA, Dtype, Manifest, Provenance, Regression, Tensors
+from hakobu_runtime.format.periods import baselines
 from hakobu_runtime.limits import check as check_module
 from hakobu_runtime.limits.breach import Verdict
 from hakobu_runtime.limits.check import Checked, check

@@ -141,7 +141,7 @@ def rotate_key(
     no_passphrase: bool,
     as_json: bool,
 ) -> None:
-    """Put a new key in the place of one of ROLE: root, targets, snapshot, timestamp, or a model.
+    """Put a new key in the place of one of ROLE: root, targets, snapshot, timestamp, a model, or receipts.
 
     What the old key signs counts for nothing then. Where the root keys at hand are too few, the change waits for
     'hakobu depot sign'.
@@ -210,7 +210,8 @@ def invite(
     if as_json:
         show_json("hakobu.depot-invite/1", path=path, model=model, channel=channel, address=address, hub=hub)
         return
-    click.echo(f"written: {path} ({model}, channel {channel}, from {address or 'sticks alone'})")
+    counts = f", counts to {hub}" if hub else ""
+    click.echo(f"written: {path} ({model}, channel {channel}, from {address or 'sticks alone'}{counts})")
     click.echo(f"next:    hakobu-run follow {path.name}   on each device, or: hakobu freeze BUNDLE --follow {path}")
 
 

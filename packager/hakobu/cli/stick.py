@@ -7,6 +7,8 @@ import click
 from hakobu.cli.at_depot import PATH, as_json, at_depot, keychain, now, tell, with_keys
 from hakobu.depot.depot import METADATA, Depot, open_depot
 from hakobu.depot.history import read_history
+from hakobu.depot.keychain import Keychain
+from hakobu.depot.receipts import receipt_signer
 from hakobu.depot.roles import RECEIPTS
 from hakobu.fleet.folder import Fleet
 from hakobu.fleet.standing import Standing
@@ -57,7 +59,7 @@ def read(stick: Path, folder: Path, key: Path | None, depot: Path, keys: tuple[P
     published = open_depot(depot) if (depot / METADATA).is_dir() else None
     fleet = Fleet(folder)
     gathered = read_stick(Stick(stick), fleet, now(), _digests(published), warn)
-    _receipts(Stick(stick), fleet, gathered, depot, keys, key)
+    _receipts(Stick(stick), fleet, gathered, keychain(depot, keys), published, key)
     found = survey(fleet, gathered.devices, _channels(published))
     if as_json:
         show_json(
@@ -76,11 +78,10 @@ def read(stick: Path, folder: Path, key: Path | None, depot: Path, keys: tuple[P
 
 
 def _receipts(
-    stick: Stick, fleet: Fleet, gathered: Gathered, depot: Path, keys: tuple[Path, ...], named: Path | None
+    stick: Stick, fleet: Fleet, gathered: Gathered, chain: Keychain, published: Depot | None, named: Path | None
 ) -> None:
     """Write the receipts, or say why there are none."""
-    chain = keychain(depot, keys)
-    path = named or next((found for folder in chain.folders if (found := folder / f"{RECEIPTS}.pem").exists()), None)
+    path = named or receipt_signer(chain, published)
     if path is None:
         warn(f"no receipts are written, for want of {chain.place(RECEIPTS)}: name it with --key, or --keys")
         return
@@ -109,7 +110,7 @@ def _digests(depot: Depot | None) -> dict[str, frozenset[str]] | None:
 
 def _show(found: tuple[Standing, ...], gathered: Gathered) -> None:
     if found:
-        header = ("device", "model", "channel", "active", "should be", "held back", "last seen", "rows")
+        header = ("device", "model", "channel", "active", "should be", "held back", "last seen", "rows", "labels")
         rows = [
             (
                 one.device,
@@ -120,6 +121,7 @@ def _show(found: tuple[Standing, ...], gathered: Gathered) -> None:
                 ", ".join(one.held_back),
                 one.seen[:16],
                 f"{one.rows:,}",
+                f"{one.labels:,}",
             )
             for one in found
         ]

@@ -156,7 +156,12 @@ def read_made(timestamp: Timestamp, where: Path) -> datetime:
 
 def receipt_keys(depot: Depot) -> tuple[str, ...]:
     """Return the public keys, as PEM, whose receipts devices believe; none where the depot names none."""
-    found = depot.targets.signed.unrecognized_fields.get(RECEIPTS_FIELD, [])
+    return receipt_keys_in(depot.targets.signed)
+
+
+def receipt_keys_in(targets: Targets) -> tuple[str, ...]:
+    """Return the same of what the role `targets` signs."""
+    found = targets.unrecognized_fields.get(RECEIPTS_FIELD, [])
     return tuple(key for key in found if isinstance(key, str)) if isinstance(found, list) else ()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from tuf.api.metadata import DelegatedRole, Delegations, Key, Metadata, MetaFile, Root, Signed, TargetFile, Targets
 
-from hakobu.depot.depot import METADATA, Depot, open_depot, receipt_keys
+from hakobu.depot.depot import METADATA, Depot, open_depot, receipt_keys_in
 from hakobu.depot.disk import put_on_disk
 from hakobu.depot.keychain import Keychain, add_signature
 from hakobu.depot.roles import SNAPSHOT, TARGETS, TIMESTAMP, renew
@@ -78,7 +78,8 @@ class Edition:
 
     def put_channel(self, channel: Channel) -> None:
         """Publish what a channel holds, with the keys of receipts as they are now."""
-        channel = msgspec.structs.replace(channel, receipt_keys=receipt_keys(self.depot))
+        targets = self._changed.get(TARGETS, self.depot.targets).signed
+        channel = msgspec.structs.replace(channel, receipt_keys=receipt_keys_in(targets))
         self.channels(channel.model)
         self._channels[channel.model][channel.name] = channel
         self.put(channel.model, channel_target(channel.model, channel.name), encode(channel))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hakobu.depot.depot import Depot
+from hakobu.depot.depot import Depot, receipt_keys
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import FormatError, StateError, UsageError
 from hakobu_runtime.format.codec import encode
@@ -25,6 +25,7 @@ def invitation(depot: Depot, model: str, channel: str, address: str = "", hub: s
             depot=address,
             hub=hub,
             least_rows=least_rows,
+            receipt_keys=receipt_keys(depot),
         )
     except FormatError as error:
         raise UsageError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tuf.api.metadata import Key, Metadata
 
 from hakobu.depot.roles import HOLDER, holder
 from hakobu.keys import is_encrypted, new_key_pair, read_private_key
-from hakobu_runtime.errors import TrustError, UsageError
+from hakobu_runtime.errors import FormatError, TrustError, UsageError
 from hakobu_runtime.trust import Curve, PrivateKey, PublicKey
 
 Unlock = Callable[[Path], bytes | None]
@@ -111,6 +112,16 @@ class Keychain:
             if (folder / f"{name}.pub").exists():
                 return read_public_key(folder / f"{name}.pub")
         return self.new(name, locked=locked)
+
+    def signer_of(self, publics: Iterable[str]) -> Path | None:
+        """Return where the private half of one of these public keys (PEM) is, the first that is here; None for none."""
+        by_id = {_public_id(path): path for path in self._privates()}
+        for pem in publics:
+            with suppress(TrustError, FormatError):
+                public = PublicKey.from_pem(pem.encode(), "a key of receipts")
+                if (found := by_id.get(depot_key(public, "receipts").keyid)) is not None:
+                    return found
+        return None
 
     def is_locked(self, keyid: str) -> bool:
         """Say whether the key with this id needs a passphrase; True when it is not here."""

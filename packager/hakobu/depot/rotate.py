@@ -8,12 +8,13 @@ from pathlib import Path
 
 from tuf.api.metadata import Key
 
-from hakobu.depot.depot import Depot
+from hakobu.depot.depot import Depot, receipt_keys
 from hakobu.depot.editing import editing
 from hakobu.depot.edition import Edition
 from hakobu.depot.keychain import Keychain, read_public_key
 from hakobu.depot.pending import Standing, check_none_waits, propose
-from hakobu.depot.roles import ROOT, SNAPSHOT, TIMESTAMP, TOP, holder
+from hakobu.depot.roles import RECEIPTS, RECEIPTS_FIELD, ROOT, SNAPSHOT, TIMESTAMP, TOP, holder
+from hakobu.keys import is_encrypted
 from hakobu_runtime.errors import UsageError
 
 
@@ -38,6 +39,8 @@ def rotate(
     `out` names the one that goes, where the role has several; `public` is the new one, made by whoever will keep it.
     Without that it is made here. Raises UsageError when these make no sense, and what `editing` raises.
     """
+    if role == RECEIPTS:
+        return _rotate_receipts(path, keychain, now, out, public)
     with editing(path, keychain, now) as edition:
         if role in TOP:
             check_none_waits(edition.depot)
@@ -55,6 +58,25 @@ def rotate(
         root.revoke_key(old.keyid, role)
         root.add_key(new, role)
         return Exchange(role, holder(old), holder(new), propose(edition, root), made)
+
+
+def _rotate_receipts(path: Path, keychain: Keychain, now: datetime, out: str | None, public: Path | None) -> Exchange:
+    """Let devices believe the receipts of a new key alone; what the old one has signed is sent once more."""
+    with editing(path, keychain, now) as edition:
+        old = keychain.signer_of(receipt_keys(edition.depot))
+        name = old.stem if old else RECEIPTS
+        if out not in (None, name):
+            raise UsageError(f"{out!r} is not the name of the key of {RECEIPTS}, which is {name}")
+        locked = old is None or is_encrypted(old)
+        new = read_public_key(public) if public is not None else keychain.new(RECEIPTS, locked=locked)
+        if new.keyval["public"] in receipt_keys(edition.depot):
+            raise UsageError(f"{public}: this key is in the depot already; receipts get a new one")
+        edition.targets().unrecognized_fields[RECEIPTS_FIELD] = [new.keyval["public"]]
+        for model in sorted(edition.depot.models):
+            for channel in edition.channels(model):
+                edition.put_channel(channel)
+        edition.publish()
+    return Exchange(RECEIPTS, name, holder(new), None, None if public is not None else keychain.place(holder(new)))
 
 
 def renew_root(path: Path, days: int | None, keychain: Keychain, now: datetime) -> Standing:

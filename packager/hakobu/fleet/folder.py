@@ -89,6 +89,11 @@ class Fleet:
         stems = (path.stem for path in (self.path / device).glob(f"[1-9]*{ENDING}"))
         return tuple(sorted(int(stem) for stem in stems if stem.isdecimal()))
 
+    def files(self) -> Iterator[Path]:
+        """Yield the files of all parcels, by device and serial."""
+        for device in self.devices():
+            yield from (self._path(device, serial) for serial in self.serials(device))
+
     def parcels(self, device: str) -> Iterator[Opened]:
         """Yield the parcels of a device, oldest first; raise StateError when one is damaged."""
         for serial in self.serials(device):

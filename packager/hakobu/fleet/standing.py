@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from hakobu.fleet.merge import merge
+from hakobu.fleet.merge import merge, merge_outcomes
 from hakobu_runtime.format.channel import Channel
 from hakobu_runtime.format.parcel import ModelState, Parcel
 
@@ -25,6 +25,8 @@ class Standing:
     """When that parcel was made, by the device's clock."""
     rows: int
     """That it scored, with all versions of the model."""
+    labels: int
+    """How many of them are known to have come true or not, with all versions."""
 
     def plain(self) -> dict[str, object]:
         """Return it for JSON."""
@@ -40,14 +42,20 @@ def standings(parcels: Iterable[Parcel], channels: Mapping[tuple[str, str], Chan
     rows: dict[str, int] = {}
     for tally in merge(tally for parcel in every for tally in parcel.tallies):
         rows[tally.model.name] = rows.get(tally.model.name, 0) + tally.rows
+    labels: dict[str, int] = {}
+    for outcome in merge_outcomes(outcome for parcel in every for outcome in parcel.outcomes):
+        labels[outcome.model.name] = labels.get(outcome.model.name, 0) + outcome.counts.rows
     states = {model.name: model for model in newest.models}
     return tuple(
-        _standing(newest, states.get(name) or ModelState(name), rows.get(name, 0), channels)
-        for name in sorted({*states, *rows})
+        _standing(newest, states.get(name) or ModelState(name), (rows.get(name, 0), labels.get(name, 0)), channels)
+        for name in sorted({*states, *rows, *labels})
     )
 
 
-def _standing(newest: Parcel, model: ModelState, rows: int, channels: Mapping[tuple[str, str], Channel]) -> Standing:
+def _standing(
+    newest: Parcel, model: ModelState, counted: tuple[int, int], channels: Mapping[tuple[str, str], Channel]
+) -> Standing:
+    """Return how a model stands of which so many rows, and so many labels, were `counted`."""
     channel = channels.get((model.name, model.channel))
     offered = channel.offered(newest.device) if channel else None
     behind = offered.version if offered and (model.active is None or model.active.digest != offered.digest) else ""
@@ -59,5 +67,5 @@ def _standing(newest: Parcel, model: ModelState, rows: int, channels: Mapping[tu
         behind,
         {held.version: held.reason for held in model.held_back},
         newest.made,
-        rows,
+        *counted,
     )

@@ -7,6 +7,7 @@ from math import isfinite
 
 from hakobu.pack.build import Built
 from hakobu.report.charts.intervals import interval_words
+from hakobu.report.draw.figure import Tile
 from hakobu.report.draw.scale import figure_of
 from hakobu_runtime.format.manifest import Provenance
 from hakobu_runtime.format.validation import Outcome
@@ -37,16 +38,6 @@ def verdict_of(built: Built) -> Verdict:
 
 def _gates(count: int) -> str:
     return f"{count} gate{'' if count == 1 else 's'}"
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One number that is seen from afar."""
-
-    label: str
-    value: str
-    note: str
-    look: str = ""
 
 
 def tiles(built: Built) -> Iterator[Tile]:

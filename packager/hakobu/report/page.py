@@ -1,19 +1,13 @@
 """The report of a build: one page of HTML that holds all it needs, and asks nothing of the network."""
 
-from base64 import b64encode
-from hashlib import sha256
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from hakobu.pack.build import Built
 from hakobu.report.facts import facts, tiles, verdict_of
+from hakobu.report.rendering import render
 from hakobu.report.view import view_of
-from hakobu.resources import folder
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import ProjectError
-from hakobu_runtime.version import __version__
 
 
 def report_path(built: Built) -> Path:
@@ -40,16 +34,8 @@ def write_report(built: Built) -> Path:
 
 def page(built: Built) -> str:
     """Return the page; the same build gives the same page, but for the section of latency."""
-    place = folder("templates") / "report"
-    environment = Environment(
-        loader=FileSystemLoader(place),
-        autoescape=True,  # names of columns, categories and texts may hold HTML
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = (place / "page.js").read_text("utf-8")
-    return environment.get_template("page.html.jinja").render(
+    return render(
+        "page.html.jinja",
         model=built.project.file.model,
         target=built.project.file.data.target,
         verdict=verdict_of(built),
@@ -58,8 +44,4 @@ def page(built: Built) -> str:
         facts=tuple(facts(built)),
         packages=built.evidence.provenance.packages if built.evidence.provenance is not None else {},
         parameters=built.parameters,
-        script=Markup(script),  # noqa: S704 - our own file
-        # Only this very script may run, whatever a column is called.
-        allowed=b64encode(sha256(script.encode()).digest()).decode(),
-        hakobu=__version__,
     )

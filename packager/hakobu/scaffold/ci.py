@@ -13,7 +13,7 @@ from hakobu_runtime.errors import ProjectError, UsageError
 
 _DVC = "3.67.1"
 """The version that the pipelines were tried with."""
-_STEPS = {"ci/steps.sh": "ci/steps.sh", "ci/constraints.txt": "constraints.txt"}
+_STEPS = {"ci/steps.sh": "ci/steps.sh", "ci/alarm.py": "ci/alarm.py", "ci/constraints.txt": "constraints.txt"}
 FILES: Mapping[str, Mapping[str, str]] = {
     "github": {
         ".github/workflows/freeze.yml": "ci/github/freeze.yml",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from hakobu.fleet.folder import Fleet
 from hakobu.fleet.standing import Standing, standings
@@ -21,6 +22,14 @@ _AHEAD = timedelta(days=1)
 """How far a device's clock may be ahead before that is told."""
 
 Warn = Callable[[str], None]
+
+
+class Gatherer(Protocol):
+    """Who keeps what came home."""
+
+    def homes(self, device: str) -> tuple[CameHome, ...]:
+        """Return what a receipt for the device says: its newest parcels."""
+        ...
 
 
 @dataclass(slots=True)
@@ -49,7 +58,7 @@ def read_stick(
     """
     gathered = Gathered()
     try:
-        for path in _files(stick):
+        for path in parcel_files(stick):
             try:
                 parcel, is_new = _take(path, fleet)
             except (FormatError, TrustError) as error:
@@ -69,17 +78,17 @@ def read_stick(
     return gathered
 
 
-def give_receipts(stick: Stick, fleet: Fleet, gathered: Gathered, key: PrivateKey, now: datetime) -> None:
+def give_receipts(stick: Stick, gatherer: Gatherer, gathered: Gathered, key: PrivateKey, now: datetime) -> None:
     """Write a receipt for each device whose parcels were taken, unless it lies there by now.
 
     Raises TransferError when the stick cannot be written to: what was taken stays taken.
     """
     try:
         for device in sorted(gathered.devices):
-            homes, path = fleet.homes(device), stick.receipt(device)
-            if not _says(path, device, homes, key):
+            came, path = gatherer.homes(device), stick.receipt(device)
+            if not _says(path, device, came, key):
                 _make_folder(stick)
-                receipt = Receipt(SCHEMA, device, now.isoformat(timespec="seconds"), homes)
+                receipt = Receipt(SCHEMA, device, now.isoformat(timespec="seconds"), came)
                 write_whole(path, write_receipt(receipt, key))
                 gathered.receipts += 1
     except OSError as error:
@@ -107,8 +116,11 @@ def refused(gathered: Gathered) -> HakobuError | None:
     return type(worst)(f"{len(gathered.refused)} of {many} parcels were refused; the reasons stand above")
 
 
-def _files(stick: Stick) -> Iterator[Path]:
-    """Yield the parcels of a stick, by device and serial; or those that lie in the folder itself."""
+def parcel_files(stick: Stick) -> Iterator[Path]:
+    """Yield the parcels of a stick, by device and serial; or those that lie in the folder itself.
+
+    Raises TransferError when it is none of both, and OSError when it fails.
+    """
     if stick.tallies.is_dir():
         for device in stick.devices():
             yield from (path for _, path in stick.parcels(device))

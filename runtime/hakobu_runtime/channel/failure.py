@@ -34,15 +34,15 @@ def in_words(where: str, pace: Pace, proxy: str) -> Iterator[None]:
         raise _too_slow(where)
 
 
-def refused(where: str, status: int, proxy: str) -> TransferError:
-    """Return the error that says that the server, or `proxy`, answered with `status` and not with a file."""
+def refused(where: str, status: int, proxy: str, place: str = "depot") -> TransferError:
+    """Return the error that says that the server, or `proxy`, answered with `status` and not as the `place` does."""
     if status in (403, 404, 410):
         hint = "check the address of the depot, or ask whoever runs it"
         return AbsentError(f"{where}: the server has no such file for us ({status}): {hint}")
     if status == 401:
         return TransferError(
-            f"{where}: the server wants a name and a password (401): write them into the address of the depot, like "
-            "https://name:password@host/depot"
+            f"{where}: the server wants a name and a password (401): write them into the address of the {place}, like "
+            f"https://name:password@host/{place}"
         )
     if status == 407:
         return TransferError(

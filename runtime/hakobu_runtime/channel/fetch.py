@@ -93,8 +93,13 @@ def too_long(fetcher: Fetcher, name: str, limit: int) -> TransferError:
 
 def refuse_page(fetcher: Fetcher, name: str, head: bytes | bytearray) -> None:
     """Raise TransferError when a file begins like a web page: a proxy, or a network's log-in page, has answered."""
-    if _PAGE.match(head):
+    if is_page(head):
         raise TransferError(
             f"{fetcher.place}/{name}: a web page came instead of the file: a proxy or a network that wants a log-in "
             "stands between; log in with a browser, or ask whoever runs the network, and try again"
         )
+
+
+def is_page(head: bytes | bytearray) -> bool:
+    """Say whether something that begins like this is a web page."""
+    return _PAGE.match(head) is not None

@@ -22,7 +22,7 @@ LEAST: Final = 3000
 """Bytes that have to come within the timeout: a tenth of what the slowest radio modems carry."""
 _CHUNK = 1 << 16
 _REDIRECTS = 5
-_MOVED = {301, 302, 303, 307, 308}
+MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class HttpFetcher(Fetcher):
@@ -50,7 +50,7 @@ class HttpFetcher(Fetcher):
         where = f"{self.place}/{name}"
         lines: list[HTTPConnection] = []
         LINES.used = lines
-        with Pace(lambda: _hang_up(lines), rate=self._rate, least=self._least, span=self._timeout) as pace:
+        with Pace(lambda: hang_up(lines), rate=self._rate, least=self._least, span=self._timeout) as pace:
             response = self._ask(where, start, pace)
             try:
                 begun = _begins_at(response, start)
@@ -70,11 +70,11 @@ class HttpFetcher(Fetcher):
         url, home = where, urlsplit(where).netloc
         for _ in range(_REDIRECTS + 1):
             response = self._request(url, where, start, pace, known=urlsplit(url).netloc == home)
-            if response.status not in _MOVED:
+            if response.status not in MOVED:
                 return response
             response.close()
-            target = _joined(url, response.headers.get("Location", ""))
-            if not _as_safe(url, target):
+            target = joined(url, response.headers.get("Location", ""))
+            if not as_safe(url, target):
                 raise TransferError(
                     f"{where}: is sent on to {shown(target) or 'nowhere'}, which is no secure place; "
                     "check the address of the depot, or log in to the network with a browser"
@@ -127,21 +127,21 @@ def _begins_at(response: urllib3.BaseHTTPResponse, start: int) -> int | None:
     return None if response.status == 416 and start else 0
 
 
-def _joined(url: str, target: str) -> str:
+def joined(url: str, target: str) -> str:
     """Return where `target`, in an answer from `url`, leads to; "" when it is no address."""
     try:
-        joined = urljoin(url, target)
-        return joined if urlsplit(joined).hostname else ""
+        found = urljoin(url, target)
+        return found if urlsplit(found).hostname else ""
     except ValueError:
         return ""
 
 
-def _as_safe(url: str, target: str) -> bool:
+def as_safe(url: str, target: str) -> bool:
     """Say whether an answer from `url` may send us on to `target`."""
     return target.startswith("https:") or (target.startswith("http:") and url.startswith("http:"))
 
 
-def _hang_up(lines: list[HTTPConnection]) -> None:
+def hang_up(lines: list[HTTPConnection]) -> None:
     """Break the connection that is in use; whoever waits for it finds it closed."""
     for line in lines[-1:]:
         if isinstance(line.sock, socket.socket):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hakobu_runtime.console.table import bar, style, table
-from hakobu_runtime.device.drift import Period
 from hakobu_runtime.format.drift import Finding, Judgement
+from hakobu_runtime.format.periods import Period
 
 _LOOKS: dict[Judgement, dict[str, Any]] = {
     Judgement.ALARM: {"fg": "red", "bold": True},

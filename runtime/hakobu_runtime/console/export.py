@@ -10,6 +10,7 @@ import click
 from hakobu_runtime.console.shell import show_json
 
 if TYPE_CHECKING:
+    from hakobu_runtime.format.outcome import Outcome
     from hakobu_runtime.format.parcel import ModelState, Parcel
     from hakobu_runtime.format.tally import Tally
 
@@ -35,9 +36,11 @@ def command(folder: Path | None, output: Path | None, *, show: bool, every: bool
         for parcel in parcels:
             click.echo("\n".join(_lines(parcel)))
     if written is not None:
-        windows = len(written.parcel.tallies)
+        windows, days = len(written.parcel.tallies), len(written.parcel.outcomes)
+        of_outcomes = f", {days} day{'s' if days != 1 else ''} of outcomes" if days else ""
         click.echo(
-            f"written: {output} (parcel {written.parcel.serial}, {windows} windows, {len(written.content):,} bytes)"
+            f"written: {output} (parcel {written.parcel.serial}, {windows} windows{of_outcomes}, "
+            f"{len(written.content):,} bytes)"
         )
 
 
@@ -54,7 +57,9 @@ def _lines(parcel: "Parcel") -> Iterator[str]:
         yield from _model_lines(model)
     for tally in parcel.tallies:
         yield from _tally_lines(tally)
-    if not parcel.tallies:
+    for outcome in parcel.outcomes:
+        yield from _outcome_lines(outcome)
+    if not parcel.tallies and not parcel.outcomes:
         yield "counts    none that are not known to have come home"
     yield "that is all. Numbers in a row count cells by bin: below, the bins, above, missing, not a value"
 
@@ -86,6 +91,23 @@ def _tally_lines(tally: "Tally") -> Iterator[str]:
         yield f"  breaches of {_shown(column)}: {', '.join(f'{rule} {count}' for rule, count in rules.items())}"
     if any(tally.latency):
         yield f"  rows by time taken: {' '.join(map(str, tally.latency))}"
+
+
+def _outcome_lines(outcome: "Outcome") -> Iterator[str]:
+    day, counts = f"the day {outcome.window.start}, revision {outcome.revision}", outcome.counts
+    yield f"outcomes  {outcome.model.name} {outcome.model.version}, {day}: {counts.rows} rows with a label"
+    yield f"  bundle  sha256 {outcome.model.digest}, beginning {outcome.epoch}"
+    if counts.confusion:
+        pairs = ", ".join(f"{truth} as {code} {many}" for truth, code, many in counts.confusion)
+        yield f"  true class as predicted class, by their places: {pairs}"
+    for name, side in (("came true", counts.so), ("did not", counts.not_so)):
+        if side:
+            yield f"  rows by probability, of what {name}: {' '.join(map(str, side))}"
+    if counts.absolute:
+        yield (
+            f"  errors in units of 2^{outcome.unit}: sum {counts.error}, of sizes {counts.absolute}, of squares "
+            f"{counts.squares}"
+        )
 
 
 def _shown(name: str) -> str:

@@ -1,6 +1,5 @@
 """A progress bar on stderr, when that is a terminal: how much is done, how fast, and how long it will take."""
 
-import shutil
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -97,7 +96,9 @@ class Progress:
     def _draw(self, words: str) -> None:
         if self._shown:
             self._drawn = monotonic()
-            line = f"{self._label}  {words}"[: max(20, shutil.get_terminal_size().columns - 1)]
+            from shutil import get_terminal_size  # here, since it loads what packs files
+
+            line = f"{self._label}  {words}"[: max(20, get_terminal_size().columns - 1)]
             click.echo(f"\r\033[K{line}", file=sys.stderr, nl=False)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from hakobu_runtime.console.drift import looks
 from hakobu_runtime.console.table import style, table
-from hakobu_runtime.device.outcomes_periods import Results
 from hakobu_runtime.format.concept import Standing
 from hakobu_runtime.format.drift import Judgement
+from hakobu_runtime.format.results import Results
 
 
 def results_table(results: Sequence[Results], last: int) -> str:

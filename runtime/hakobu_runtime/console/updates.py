@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hakobu_runtime.console.enrolling import tell_enrolment
 from hakobu_runtime.console.shell import own_name, show_json, show_json_line, warn
 from hakobu_runtime.console.table import table
 from hakobu_runtime.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:  # sync imports what fetches and verifies, which no other command needs
     from hakobu_runtime.device.state import State
-    from hakobu_runtime.device.stick import Carried
-    from hakobu_runtime.device.sync import Synced
+    from hakobu_runtime.device.visit import Visited
 
 _MODEL = click.option("--model", help="The model, when several are there.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -40,20 +40,27 @@ class Span(click.ParamType[float]):
 
 @click.command("follow")
 @click.argument("wanted", required=False, metavar="[FILE.follow | CHANNEL]")
+@click.option("--invite", metavar="CODE", help="Enrol at the hub that FILE.follow names, as 'enrol CODE' does.")
 @_MODEL
 @_JSON
 @click.pass_obj
-def follow_command(folder: Path | None, wanted: str | None, model: str | None, *, as_json: bool) -> None:
+def follow_command(
+    folder: Path | None, wanted: str | None, invite: str | None, model: str | None, *, as_json: bool
+) -> None:
     """Follow what FILE.follow says from now on, or another CHANNEL of the same depot; with neither, show what is."""
     from hakobu_runtime.device import follow
     from hakobu_runtime.device.state import open_state
     from hakobu_runtime.format.follow import ENDING
 
     state = open_state(folder)
+    if invite is not None and (wanted is None or not _is_file(wanted, ENDING)):
+        raise UsageError(f"--invite goes with FILE{ENDING}; for what is followed already: hakobu-run enrol CODE")
     if wanted is None:
         found = follow.followed(state)
-    elif wanted.endswith(ENDING) or Path(wanted).exists():
+    elif _is_file(wanted, ENDING):
         found = (follow.open_follow(Path(wanted), model),)
+        if invite is not None and not found[0].hub:
+            raise UsageError(f"{wanted}: names no hub to enrol at; follow it, and: hakobu-run enrol CODE --hub URL")
         follow.take_follow(state, found[0])
     else:
         found = (follow.change_channel(state, wanted, model),)
@@ -63,14 +70,20 @@ def follow_command(folder: Path | None, wanted: str | None, model: str | None, *
     elif not found:
         click.echo(own_name("nothing is followed yet; take a channel with 'hakobu-run follow FILE.follow'"))
     elif wanted is None:
-        rows = [[one.model, one.channel, one.depot or "sticks alone"] for one in found]
-        click.echo(table(["model", "channel", "depot"], rows))
+        rows = [[one.model, one.channel, one.depot or "sticks alone", one.hub or "none"] for one in found]
+        click.echo(table(["model", "channel", "depot", "hub"], rows))
     else:
         one = found[0]
         look = "look now with 'hakobu-run sync'" if one.depot else "bring it with 'hakobu-run sync --from FOLDER'"
         click.echo(own_name(f"following: {one.model} {one.channel}, from {one.depot or 'sticks alone'}; {look}"))
         if not follow.trusted(state, one.model):
             warn(f"no key is trusted for {one.model} yet: pin its builder's with 'hakobu-run trust add KEY.pub'")
+    if invite is not None:
+        tell_enrolment(state, invite, found[0].hub, as_json=as_json)
+
+
+def _is_file(wanted: str, ending: str) -> bool:
+    return wanted.endswith(ending) or Path(wanted).exists()
 
 
 @click.command("sync")
@@ -84,9 +97,10 @@ def follow_command(folder: Path | None, wanted: str | None, model: str | None, *
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a model, each on a line.")
 @click.pass_obj
 def sync_command(folder: Path | None, /, *, every: float | None, as_json: bool, **asked: Any) -> int:
-    """Bring the models up to date by what they follow. Exit code 7: nothing was learned; scoring goes on.
+    """Bring the models up to date by what they follow, and send the counts to the hub that is named there.
 
-    With --from a stick, the counts leave on it too; see 'export'.
+    Exit code 7: a depot or a hub cannot be reached; 5: the hub refused something. Scoring goes on. With --from a stick,
+    the counts leave on that; see 'export'.
     """
     from hakobu_runtime.device.state import open_state
 
@@ -94,7 +108,7 @@ def sync_command(folder: Path | None, /, *, every: float | None, as_json: bool, 
         raise UsageError("--again is for one look: what fails once more would be tried for ever with --every")
     state = open_state(folder)
 
-    def tell(found: "Synced | Carried") -> None:
+    def tell(found: "Visited") -> None:
         if as_json:
             show_json_line(found.schema, **found.plain())
         else:
@@ -108,7 +122,7 @@ def sync_command(folder: Path | None, /, *, every: float | None, as_json: bool, 
 
 def _look(
     state: "State",
-    tell: Callable[["Synced | Carried"], None],
+    tell: Callable[["Visited"], None],
     advance: Callable[[int, int], None],
     asked: dict[str, Any],
 ) -> None:
@@ -138,15 +152,15 @@ def _look(
             tell(found)
 
 
-def _rounds(state: "State", every: float, tell: Callable[["Synced | Carried"], None], asked: dict[str, Any]) -> int:
+def _rounds(state: "State", every: float, tell: Callable[["Visited"], None], asked: dict[str, Any]) -> int:
     from random import SystemRandom
 
     from hakobu_runtime.device.rounds import keep_syncing
     from hakobu_runtime.device.stop import listening
 
-    last: dict[str, Synced | Carried] = {}
+    last: dict[str, Visited] = {}
 
-    def news(found: "Synced | Carried") -> None:
+    def news(found: "Visited") -> None:
         """Tell what is not as it was at the last look."""
         if last.get(found.about) != found:
             tell(found)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, read_bundle
@@ -17,6 +16,7 @@ from hakobu_runtime.device.ledger import changing
 from hakobu_runtime.device.probation import begin, crashes_of, marked
 from hakobu_runtime.device.slots import activate, active_slots, bundle_path, former_slots
 from hakobu_runtime.device.state import State, read_keyring
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.errors import BundleError, StateError, TooNewError, TransferError, TrustError
 from hakobu_runtime.format.channel import Release
 
@@ -79,14 +79,14 @@ class Arrival:
             try:
                 found = self._fetch(patch.target)
                 content = apply_patch(base, found.read_bytes(), release.size)
-                if sha256(content).hexdigest() == release.digest:
+                if sha256_hex(content) == release.digest:
                     return content
                 trouble = "it does not make the release"
             except (TransferError, TrustError, OSError) as error:
                 trouble = str(error)
             self.listener.warn(f"{patch.target}: is of no use ({trouble}); the whole bundle is fetched instead")
         content = self._fetch(release.target).read_bytes()
-        if len(content) != release.size or sha256(content).hexdigest() != release.digest:
+        if len(content) != release.size or sha256_hex(content) != release.digest:
             raise TrustError(
                 f"{release.target}: is not the bundle that the channel speaks of; nothing was installed: tell whoever "
                 "runs the depot"
@@ -109,7 +109,7 @@ class Arrival:
                     content = bundle_path(self.state, slot).read_bytes()
                 except OSError:
                     return None
-                return content if sha256(content).hexdigest() == digest else None
+                return content if sha256_hex(content) == digest else None
         return None
 
     def _try(self, bundle: Bundle) -> None:

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, open_bundle
-from hakobu_runtime.device import ledger, machine
+from hakobu_runtime.device import ledger, machine, outcomes_store
 from hakobu_runtime.device.age import age_check
 from hakobu_runtime.device.counting import set_aside_files
 from hakobu_runtime.device.diagnosis import Check, Health, failure, guarded, ok, warning
 from hakobu_runtime.device.floor import open_floor
 from hakobu_runtime.device.inside import Inside, box_inside, unpacked
+from hakobu_runtime.device.outcomes_setting import read_keep
 from hakobu_runtime.device.reach import reach
 from hakobu_runtime.device.slots import Slot, active_slots, bundle_path
 from hakobu_runtime.device.state import State, default_folder, read_keyring
@@ -22,7 +23,7 @@ from hakobu_runtime.journal import tables
 from hakobu_runtime.scorer.scorer import Scorer
 
 _PATIENCE = 5.0
-_FOLDER, _DATABASE, _INSIDE = "state folder", "state database", "bundle inside"
+_FOLDER, _DATABASE, _INSIDE, _KEPT = "state folder", "state database", "bundle inside", "predictions"
 _PIN = "remove it and pin the keys again: hakobu-run trust add KEY.pub"
 _AGAIN = "install it again: hakobu-run install FILE.hako"
 _ELSEWHERE = "make it a folder that this user may write to, or name another one with --state DIR"
@@ -45,6 +46,7 @@ def _checks(state: State, now: datetime) -> Iterator[Check]:
     yield guarded("keys", lambda: _keys(state))
     yield guarded(_DATABASE, lambda: _file(_DATABASE, state.slots, ledger.examine, "it is made when it is needed"))
     yield guarded("journal", lambda: _journal(state))
+    yield guarded(_KEPT, lambda: _predictions(state))
     installed: tuple[Slot, ...] = ()
     try:
         installed = active_slots(state) if state.slots.exists() else ()
@@ -128,6 +130,25 @@ def _journal(state: State) -> Check:
         words = f"whole, but {len(aside)} older ones were damaged and set aside: their counts are in no total"
         return warning("journal", words, f"check the disk; then move {aside[0].name} and the like away")
     return found
+
+
+def _predictions(state: State) -> Check:
+    """Say whether predictions are kept until their labels come, and whether those that are can be read."""
+    try:
+        keep = read_keep(state)
+    except StateError as error:
+        words, _, remedy = str(error).partition("; ")
+        return warning(_KEPT, words, remedy or "mend the permissions there")
+    absent = f"they are kept for {keep.days} days of use" if keep else "none is kept"
+    found = _file(_KEPT, state.predictions, outcomes_store.examine, absent)
+    if found.health is Health.FAILURE:  # keeping ends, and scoring goes on
+        return warning(_KEPT, found.words, found.remedy)
+    if found.health is Health.WARNING or not state.predictions.exists():
+        return found
+    with outcomes_store.Store.open(state.predictions, patience=_PATIENCE) as store:
+        rows = sum(one.rows for one in store.waiting())
+    setting = f"kept for {keep.days} days of use" if keep else "not kept from now on"
+    return ok(_KEPT, f"{setting}, {rows:,} are here; {_size(state.predictions) / 1e6:.1f} MB, whole")
 
 
 def _installed(slot: Slot) -> tuple[datetime, str]:

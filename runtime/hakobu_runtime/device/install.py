@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle, open_bundle
@@ -13,6 +12,7 @@ from hakobu_runtime.device.ledger import changing, stamp
 from hakobu_runtime.device.lock import locked
 from hakobu_runtime.device.slots import Slot, activate, installed_digests
 from hakobu_runtime.device.state import State, read_keyring
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import BundleError, StateError
 from hakobu_runtime.scorer.scorer import Scorer
@@ -39,7 +39,7 @@ def install(state: State, path: Path, now: datetime, *, again: bool = False) -> 
             f"{differs}"
         )
     content = _read(path)
-    if sha256(content).hexdigest() != bundle.digest:
+    if sha256_hex(content) != bundle.digest:
         raise BundleError(f"{path}: was changed while it was installed; run the command again")
     with placing(state):
         place(state, bundle.digest, content)

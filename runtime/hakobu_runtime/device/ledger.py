@@ -35,8 +35,15 @@ _UPDATES = (
 )
 # The serial of the last parcel that went out.
 _UPLINK = ("ALTER TABLE device ADD COLUMN serial INTEGER NOT NULL DEFAULT 0",)
-_STEPS = (_SLOTS, _UPDATES, _UPLINK)
-_TABLES = ("device", "slots", "facts", "held", "revoked", "probation", "events")
+# What is known of the hubs; see hubs.py.
+_HUBS = (
+    """CREATE TABLE hubs (
+        address TEXT PRIMARY KEY, enrolled TEXT NOT NULL, "group" TEXT NOT NULL, home TEXT NOT NULL,
+        serial INTEGER NOT NULL, digest TEXT NOT NULL, again INTEGER NOT NULL, tried TEXT NOT NULL,
+        trouble TEXT NOT NULL, refusal TEXT NOT NULL, until TEXT NOT NULL)""",
+)
+_STEPS = (_SLOTS, _UPDATES, _UPLINK, _HUBS)
+_TABLES = ("device", "slots", "facts", "held", "revoked", "probation", "events", "hubs")
 _ANEW = "then install the bundles again"
 _PATIENCE = 30.0
 

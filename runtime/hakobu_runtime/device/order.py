@@ -1,12 +1,12 @@
 """What one scoring is asked to do, and what of it makes no sense."""
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.errors import InputError, UsageError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.rows.growing import WRITTEN
@@ -94,7 +94,7 @@ class Order:
     @property
     def key(self) -> str:
         """Names the run in the journal: the same for every run into this target."""
-        return hashlib.sha256(os.fsencode(self.target.absolute())).hexdigest()
+        return sha256_hex(os.fsencode(self.target.absolute()))
 
     def check(self) -> None:
         """Raise InputError or UsageError when the targets make no sense; nothing is written."""

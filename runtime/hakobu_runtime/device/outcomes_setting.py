@@ -1,7 +1,7 @@
 """Whether this device keeps predictions until their labels come, for how long, and by which columns rows are known."""
 
+import os
 import re
-import secrets
 from typing import Final, Literal
 
 from hakobu_runtime.device.state import State
@@ -54,7 +54,7 @@ def turn_on(state: State, days: int, ids: tuple[str, ...]) -> Keep:
     before = read_keep(state)
     try:
         keep = Keep(
-            SCHEMA, days, before.salt if before else secrets.token_hex(32), ids or (before.ids if before else ())
+            SCHEMA, days, before.salt if before else os.urandom(32).hex(), ids or (before.ids if before else ())
         )
     except FormatError as error:
         raise UsageError(str(error)) from error

@@ -18,6 +18,7 @@ from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import decode, encode
 from hakobu_runtime.format.outcome import SCHEMA, Outcome, OutcomeCounts, Subject
 from hakobu_runtime.format.window import Span, Window
+from hakobu_runtime.journal import outbox
 
 MOST_ROWS = 10_000_000
 """How many predictions are kept at most, the oldest going first: some 140 MB."""
@@ -38,6 +39,11 @@ _STEPS = (
             model INTEGER NOT NULL REFERENCES models (id), start TEXT NOT NULL, revision INTEGER NOT NULL,
             counts TEXT NOT NULL, PRIMARY KEY (model, start))""",
         "CREATE TABLE upkeep (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), day TEXT NOT NULL)",
+    ),
+    # As in the journal: the highest revision that came home, and what the last parcels carried.
+    (
+        "ALTER TABLE outcomes ADD COLUMN home INTEGER NOT NULL DEFAULT -1",
+        "CREATE TABLE parcels (serial INTEGER PRIMARY KEY, digest TEXT NOT NULL, carried BLOB NOT NULL)",
     ),
 )
 
@@ -80,6 +86,18 @@ class Store:
                 self._append(connection, model, start, joined(*parts))
             _bound(connection)
 
+    def examine(self) -> None:
+        """Read all of it; raise DamageError when anything of it cannot be read."""
+        self._database.examine()
+        self.waiting()
+        self.outcomes()
+        for (number,) in self._database.read("SELECT id FROM parts"):
+            try:
+                for (content,) in self._database.read("SELECT packed FROM parts WHERE id = ?", (number,)):
+                    unpack(content)
+            except FormatError as error:
+                raise self._database.damaged(str(error)) from error
+
     def forget(self) -> int:
         """Overwrite every kept prediction, and return how many there were; the counts of outcomes stay."""
         with self._database.writing() as connection:
@@ -95,12 +113,15 @@ class Store:
         rows = self._database.read(query)
         return tuple(Waiting(self._subject(content), *rest) for content, *rest in rows)
 
-    def outcomes(self, device: str = "") -> tuple[Outcome, ...]:
-        """Return the counts of every model and day as `device` has to send them, by model and day."""
+    def outcomes(self, device: str = "", *, unsent: bool = False) -> tuple[Outcome, ...]:
+        """Return the counts of every model and day as `device` has to send them, by model and day.
+
+        With `unsent`, of those alone that are not known to have come home as they are now.
+        """
         query = """SELECT subject, epoch, start, revision, counts FROM outcomes JOIN models ON models.id = model
-            ORDER BY models.id, start"""
+            WHERE revision > home OR NOT ? ORDER BY models.id, start"""
         found = []
-        for content, epoch, start, revision, counts in self._database.read(query):
+        for content, epoch, start, revision, counts in self._database.read(query, (unsent,)):
             subject = self._subject(content)
             try:
                 window, sums = Window(start, Span.DAY), decode(counts, OutcomeCounts, "the counts of outcomes")
@@ -108,6 +129,21 @@ class Store:
             except FormatError as error:
                 raise self._database.damaged(str(error)) from error
         return tuple(found)
+
+    def note_parcel(self, serial: int, digest: str, sent: Sequence[Outcome]) -> None:
+        """Remember which outcomes the parcel with this serial and digest carries, before it goes out."""
+        with self._database.writing() as connection:
+            outbox.note(connection, serial, digest, sent)
+
+    def settle(self, homes: Mapping[int, str]) -> int:
+        """Heed that the parcels with these serials and digests came home; return how many days that settles."""
+        command = """UPDATE outcomes SET home = ? WHERE start = ? AND home < ?
+            AND model = (SELECT id FROM models WHERE epoch = ?)"""
+        with self._database.writing() as connection:
+            return sum(
+                connection.execute(command, (one.revision, one.start, one.revision, one.epoch)).rowcount
+                for one in outbox.arrived(connection, homes)
+            )
 
     @contextmanager
     def joining(self, subject: Subject, days: int, now: datetime) -> Iterator["Joining"]:
@@ -179,8 +215,15 @@ class Joining:
             (row[0], decode(row[1], OutcomeCounts, "the counts of outcomes")) if row else (0, OutcomeCounts())
         )
         counts = before.plus(added).minus(removed)
-        command = "INSERT OR REPLACE INTO outcomes (model, start, revision, counts) VALUES (?, ?, ?, ?)"
+        command = """INSERT INTO outcomes (model, start, revision, counts) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET revision = excluded.revision, counts = excluded.counts"""
         self._connection.execute(command, (*key, revision + 1, encode(counts).decode()))
+
+
+def examine(path: Path, *, patience: float) -> None:
+    """Read the whole store at `path`; raise DamageError when it is of no use."""
+    with Store.open(path, patience=patience) as store:
+        store.examine()
 
 
 def _model(connection: Connection, subject: Subject) -> int:

@@ -1,7 +1,7 @@
 """What this device sends home, gathered from its slots, its journal and what it knows of its channels."""
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,17 +11,20 @@ import msgspec
 from hakobu_runtime.device import barred, events, facts
 from hakobu_runtime.device.counting import open_journal
 from hakobu_runtime.device.follow import followed
+from hakobu_runtime.device.homecoming import note_outcomes, outcomes_of
 from hakobu_runtime.device.identity import device_key
 from hakobu_runtime.device.ledger import device_id, last_serial, reading, stamp, take_serial
+from hakobu_runtime.device.probation import trial_words
 from hakobu_runtime.device.slots import Slot, active_slots, former_slots
 from hakobu_runtime.device.state import State
-from hakobu_runtime.device.status import trial_words
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import TransferError
 from hakobu_runtime.format.manifest import VERSION
+from hakobu_runtime.format.outcome import Outcome
 from hakobu_runtime.format.parcel import (
     LARGEST,
     MOST_EVENTS,
+    MOST_OUTCOMES,
     MOST_TALLIES,
     SCHEMA,
     Box,
@@ -32,12 +35,16 @@ from hakobu_runtime.format.parcel import (
     plain_words,
 )
 from hakobu_runtime.format.tally import Tally
-from hakobu_runtime.trust import PrivateKey
+from hakobu_runtime.journal import Journal
 from hakobu_runtime.uplink.parcel import pack_parcel, read_parcel
 from hakobu_runtime.version import __version__
 
 _ROOM = LARGEST // 2
 """Bytes of JSON that the windows of one parcel take; where there are more, they go in several."""
+_MOST = min(MOST_TALLIES, MOST_OUTCOMES)
+
+Counts = Tally | Outcome
+"""What is counted, of the inputs of a window, or of what came of the predictions of a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,45 @@ class Packed:
 
     parcel: Parcel
     content: bytes
+    digest: str
+    """The sha256 of what was signed, in hex, by which a receipt names it."""
+
+
+def waiting(
+    state: State,
+    *,
+    every: bool = False,
+    models: Collection[str] | None = None,
+    opened: Callable[[State], Journal] = open_journal,
+) -> tuple[Counts, ...]:
+    """Return the counts that are to leave: those that are not known to have come home, or `every` one.
+
+    Of these `models`, or of all; and of no fewer rows than what is followed lets leave. `opened` opens the journal,
+    which is not made where none is.
+    """
+    device = device_id(state)
+    least = {follow.model: follow.least_rows for follow in followed(state)}
+    counted: list[Counts] = []
+    if state.journal.exists():
+        with opened(state) as journal:
+            counted += journal.tallies(device, unsent=not every)
+    counted += outcomes_of(state, device, unsent=not every)
+    wanted = [one for one in counted if models is None or one.model.name in models]
+    return tuple(one for one in wanted if _is_enough(one, least.get(one.model.name, 0)))
+
+
+def portions(found: Sequence[Counts]) -> Iterator[tuple[Counts, ...]]:
+    """Cut `found` so that each part fits into a parcel; the last part may be empty, as a parcel may."""
+    portion: list[Counts] = []
+    size = 0
+    for one in found:
+        weight = len(msgspec.json.encode(one))
+        if portion and (size + weight > _ROOM or len(portion) == _MOST):
+            yield tuple(portion)
+            portion, size = [], 0
+        portion.append(one)
+        size += weight
+    yield tuple(portion)
 
 
 def gather(state: State, now: datetime, *, every: bool = False) -> tuple[Parcel, ...]:
@@ -53,17 +99,9 @@ def gather(state: State, now: datetime, *, every: bool = False) -> tuple[Parcel,
 
     With `every` window, not only with those that are not known to have come home.
     """
-    device, key = device_id(state), device_key(state).public.pem.decode()
-    models = tuple(_models(state))
-    least = {follow.model: follow.least_rows for follow in followed(state)}
-    with open_journal(state) as journal:
-        found = journal.tallies(device, unsent=not every)
-    portions = list(_portions([tally for tally in found if tally.rows >= least.get(tally.model.name, 0)]))
     first = last_serial(state) + 1
-    return tuple(
-        Parcel(SCHEMA, device, key, first + place, stamp(now), __version__, _platform(), models, tallies)
-        for place, tallies in enumerate(portions)
-    )
+    parts = portions(waiting(state, every=every))
+    return tuple(_parcel(state, now, part, first + place) for place, part in enumerate(parts))
 
 
 def pack(state: State, now: datetime, *, beyond: int = 0, every: bool = False) -> tuple[Packed, ...]:
@@ -71,8 +109,20 @@ def pack(state: State, now: datetime, *, beyond: int = 0, every: bool = False) -
 
     Killed in between, a serial is missing, and the counts go with the next parcel.
     """
-    key = device_key(state)
-    return tuple(_pack(state, parcel, key, beyond) for parcel in gather(state, now, every=every))
+    return tuple(pack_portion(state, now, part, beyond=beyond) for part in portions(waiting(state, every=every)))
+
+
+def pack_portion(
+    state: State, now: datetime, portion: Sequence[Counts], *, beyond: int = 0, models: Collection[str] | None = None
+) -> Packed:
+    """Return a parcel of these counts, and of the state of these `models` or of all; see `pack`."""
+    parcel = _parcel(state, now, portion, take_serial(state, beyond), models)
+    content = pack_parcel(parcel, device_key(state))
+    digest = read_parcel(content, "this device's parcel").digest  # what nobody could read must not leave
+    with open_journal(state) as journal:
+        journal.note_parcel(parcel.serial, digest, parcel.tallies)
+    note_outcomes(state, parcel.serial, digest, parcel.outcomes)
+    return Packed(parcel, content, digest)
 
 
 def export(state: State, path: Path, now: datetime, *, every: bool = False) -> Packed:
@@ -92,27 +142,26 @@ def export(state: State, path: Path, now: datetime, *, every: bool = False) -> P
     return packed[0]
 
 
-def _pack(state: State, parcel: Parcel, key: PrivateKey, beyond: int) -> Packed:
-    numbered = msgspec.structs.replace(parcel, serial=take_serial(state, beyond))
-    content = pack_parcel(numbered, key)
-    digest = read_parcel(content, "this device's parcel").digest  # what nobody could read must not leave
-    with open_journal(state) as journal:
-        journal.note_parcel(numbered.serial, digest, numbered.tallies)
-    return Packed(numbered, content)
+def _parcel(
+    state: State, now: datetime, portion: Sequence[Counts], serial: int, models: Collection[str] | None = None
+) -> Parcel:
+    key = device_key(state).public.pem.decode()
+    states = tuple(one for one in _models(state) if models is None or one.name in models)
+    where = (__version__, _platform())
+    return Parcel(SCHEMA, device_id(state), key, serial, stamp(now), *where, states, *_apart(portion))
 
 
-def _portions(tallies: Sequence[Tally]) -> Iterator[tuple[Tally, ...]]:
-    """Cut `tallies` so that each part fits into a parcel; the last part may be empty, as a parcel may."""
-    portion: list[Tally] = []
-    size = 0
-    for tally in tallies:
-        weight = len(msgspec.json.encode(tally))
-        if portion and (size + weight > _ROOM or len(portion) == MOST_TALLIES):
-            yield tuple(portion)
-            portion, size = [], 0
-        portion.append(tally)
-        size += weight
-    yield tuple(portion)
+def _is_enough(found: Counts, least: int) -> bool:
+    """Say whether `found` counts `least` rows; outcomes that were all taken back tell of none, and go in any case."""
+    rows = found.rows if isinstance(found, Tally) else found.counts.rows
+    return rows >= least or (rows == 0 and isinstance(found, Outcome))
+
+
+def _apart(portion: Sequence[Counts]) -> tuple[tuple[Tally, ...], tuple[Outcome, ...]]:
+    return (
+        tuple(one for one in portion if isinstance(one, Tally)),
+        tuple(one for one in portion if isinstance(one, Outcome)),
+    )
 
 
 def _models(state: State) -> Iterator[ModelState]:

@@ -14,8 +14,8 @@ from hakobu_runtime.rows.source import from_row
 
 T = TypeVar("T")
 
-AHEAD = 2
-"""How many pieces may be in hand for each worker: enough that none waits, few enough that memory stays flat."""
+AHEAD = 1
+"""How many pieces may be in hand for each worker while one more is taken, which then waits for the first to be free."""
 
 
 def in_order(

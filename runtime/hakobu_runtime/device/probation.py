@@ -224,3 +224,15 @@ def _marks(state: State, model: str) -> Path:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def trial_words(state: State, slot: Slot) -> str:
+    """Say how far the active bundle has come in its probation; "" when it is on none."""
+    standing = standing_of(state, slot.model, slot.digest)
+    if standing is None:
+        return ""
+    crashes = f", {standing.crashes} of {standing.most_crashes} crashes" if standing.crashes else ""
+    return (
+        f"{slot.model} {slot.version} is on probation: {standing.seen} of {standing.batches} batches, "
+        f"{standing.rejected:,} of {standing.rows:,} rows rejected{crashes}"
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
+from hakobu_runtime.device.asking import RefusedError
 from hakobu_runtime.device.lock import locked
 from hakobu_runtime.device.state import State
 from hakobu_runtime.device.stop import Stop, StopAsked
@@ -33,7 +34,7 @@ def keep_syncing(
             except StopAsked:
                 break
             except HakobuError as error:
-                failures += 1
+                failures = 0 if isinstance(error, RefusedError) else failures + 1  # the same again changes nothing
                 if str(error) != trouble:
                     warn(f"{error}; it is tried again")
                 trouble = str(error)

@@ -1,6 +1,5 @@
 """`hakobu-run schedule`: a daily scoring of a folder, as systemd timer, launchd plist or Windows task."""
 
-import hashlib
 import plistlib
 import re
 import shlex
@@ -17,6 +16,7 @@ from xml.etree import ElementTree
 
 from hakobu_runtime.device.inside import own_program
 from hakobu_runtime.device.state import open_state
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.disk import write_whole
 from hakobu_runtime.errors import InputError, ToolError, UsageError
 
@@ -102,16 +102,14 @@ def daily_watch(
     place = _place(folder, platform)
     words += ("watch", place, "--once", *(("--model", model) if model else ()))
     plain = re.sub("[^a-z0-9]+", "-", _pure(place, platform).name.lower()).strip("-")[:30]
-    name = "-".join(
-        ["hakobu-watch", *([plain] if plain else []), hashlib.sha256(place.encode("utf-8", "replace")).hexdigest()[:8]]
-    )
+    name = "-".join(["hakobu-watch", *([plain] if plain else []), sha256_hex(place.encode("utf-8", "replace"))[:8]])
     return Job(name, f"Score the files in {place} with hakobu", daily, words)
 
 
 def daily_sync(state: Path | None, daily: time, platform: str, *, program: Path | None, model: str | None) -> Job:
     """Return the job that looks for updates every day, as it is to be written on `platform`; see `daily_watch`."""
     words = (*_program(state, platform, program), "sync", *(("--model", model) if model else ()))
-    mark = hashlib.sha256("\0".join(words).encode("utf-8", "replace")).hexdigest()[:8]
+    mark = sha256_hex("\0".join(words).encode("utf-8", "replace"))[:8]
     return Job(f"hakobu-sync-{mark}", f"Look for updates of {model or 'the models'} with hakobu", daily, words)
 
 

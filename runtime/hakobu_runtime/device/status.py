@@ -10,9 +10,10 @@ from hakobu_runtime.device.barred import HeldBack, held_back, why_barred
 from hakobu_runtime.device.counting import open_journal, set_aside_files
 from hakobu_runtime.device.follow import followed
 from hakobu_runtime.device.ledger import device_id, reading
-from hakobu_runtime.device.probation import standing_of
+from hakobu_runtime.device.probation import trial_words
 from hakobu_runtime.device.slots import Slot, active_slots, former_slots, open_slot
 from hakobu_runtime.device.state import State, read_keyring
+from hakobu_runtime.device.waiting import HubStanding, Kept, kept, standings
 from hakobu_runtime.errors import HakobuError
 from hakobu_runtime.version import __version__
 
@@ -79,6 +80,9 @@ class Status:
     """For each model whose active bundle must not be used any more, why."""
     held_back: tuple[HeldBack, ...]
     following: tuple[Following, ...]
+    kept: Kept | None
+    """The predictions that wait for their labels; None where none were ever kept."""
+    hubs: tuple[HubStanding, ...]
 
     def plain(self) -> dict[str, object]:
         """Return the status for JSON."""
@@ -106,9 +110,15 @@ class Status:
             lines += [f"follows  {following.words()}", f"read     {following.seen()}"]
             if following.trouble:
                 lines.append(f"trouble  {following.trouble}")
+        for standing in self.hubs:
+            lines += [f"hub      {standing.known()}", f"home     {standing.home()}"]
+            if trouble := standing.trouble():
+                lines.append(f"trouble  {trouble}")
         for found in self.counted:
             span = found.first if found.first == found.last else f"{found.first} to {found.last}"
             lines.append(f"counted  {found.rows:,} rows of {found.model} {found.version}, {span}")
+        if self.kept is not None:
+            lines.append(f"keeps    {self.kept.words()}")
         lines += [f"damaged  {words}" for words in self.damaged]
         return "\n".join(lines)
 
@@ -132,6 +142,8 @@ def device_status(state: State, now: datetime) -> Status:
         barred={model: words for model, words in bans.items() if words},
         held_back=held_back(state),
         following=following(state, now),
+        kept=kept(state),
+        hubs=standings(state),
     )
 
 
@@ -154,18 +166,6 @@ def following(state: State, now: datetime) -> tuple[Following, ...]:
             )
         )
     return tuple(found)
-
-
-def trial_words(state: State, slot: Slot) -> str:
-    """Say how far the active bundle has come in its probation; "" when it is on none."""
-    standing = standing_of(state, slot.model, slot.digest)
-    if standing is None:
-        return ""
-    crashes = f", {standing.crashes} of {standing.most_crashes} crashes" if standing.crashes else ""
-    return (
-        f"{slot.model} {slot.version} is on probation: {standing.seen} of {standing.batches} batches, "
-        f"{standing.rejected:,} of {standing.rows:,} rows rejected{crashes}"
-    )
 
 
 def _aged(state: State, slot: Slot, now: datetime) -> str:

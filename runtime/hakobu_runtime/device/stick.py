@@ -9,11 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from hakobu_runtime.channel.known import read_known
-from hakobu_runtime.device import facts
 from hakobu_runtime.device.arrival import Warn
 from hakobu_runtime.device.counting import open_journal
-from hakobu_runtime.device.follow import followed, place_of
+from hakobu_runtime.device.homecoming import homes_of, outcomes_of, settle
 from hakobu_runtime.device.identity import device_key
 from hakobu_runtime.device.ledger import device_id, last_serial
 from hakobu_runtime.device.lock import locked
@@ -26,7 +24,6 @@ from hakobu_runtime.format.parcel import LARGEST_FILE, Parcel
 from hakobu_runtime.format.tally import Tally
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.uplink.parcel import read_parcel
-from hakobu_runtime.uplink.receipt import read_receipt
 from hakobu_runtime.uplink.stick import Stick, read_capped
 
 _PATIENCE = 30.0
@@ -37,6 +34,9 @@ _REMEDIES = {
     errno.EACCES: "check who may write there",
     errno.EPERM: "check who may write there",
 }
+
+Counted = tuple[str, Window]
+"""An epoch, and a window in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Carried:
     serials: tuple[int, ...]
     """Of the parcels that it took; none where it cannot be written to."""
     windows: int
-    """That they hold."""
+    """That they hold, with the days of outcomes."""
     size: int
     """Bytes."""
     settled: int
@@ -84,8 +84,7 @@ def carry(state: State, stick: Stick, now: datetime, warn: Warn) -> Carried:
     device = device_id(state)
     with _reachable(stick), locked(state.root / "stick", patience=_PATIENCE):
         homes = _homes(state, stick, device, warn)
-        with open_journal(state) as journal:
-            settled = journal.settle(homes)
+        settled = settle(state, homes)
         if not _is_open(stick, device):
             return Carried(device, (), 0, 0, settled)
         packed = pack(state, now, beyond=max(_highest(state, stick, device), *homes, 0))
@@ -95,7 +94,7 @@ def carry(state: State, stick: Stick, now: datetime, warn: Warn) -> Carried:
     return Carried(
         device,
         tuple(one.parcel.serial for one in packed),
-        sum(len(one.parcel.tallies) for one in packed),
+        sum(len(one.parcel.tallies) + len(one.parcel.outcomes) for one in packed),
         sum(len(one.content) for one in packed),
         settled,
     )
@@ -105,23 +104,12 @@ def _homes(state: State, stick: Stick, device: str, warn: Warn) -> dict[int, str
     """Return the serials and digests of the parcels of this device that came home, by the receipt on the stick."""
     path = stick.receipt(device)
     try:
-        content = read_capped(path, receipt.LARGEST)
-        found = read_receipt(content, device, _receipt_keys(state), str(path))
+        return homes_of(state, read_capped(path, receipt.LARGEST), device, str(path))
     except FileNotFoundError:
         return {}
     except (FormatError, TrustError) as error:
         warn(str(error))
         return {}
-    return {home.serial: home.digest for home in found.parcels}
-
-
-def _receipt_keys(state: State) -> Iterator[str]:
-    """Yield the keys that may sign receipts, by what the followed channels said when they were last believed."""
-    for follow in followed(state):
-        floor = facts.floor_in(facts.facts_of(state, follow.model))
-        known = read_known(place_of(state, follow.model).metadata, follow, max(floor, follow.earliest))
-        if known is not None:
-            yield from known.channel.receipt_keys
 
 
 def _highest(state: State, stick: Stick, device: str) -> int:
@@ -168,11 +156,12 @@ def _remove_covered(state: State, stick: Stick, packed: tuple[Packed, ...]) -> N
     device, newest = packed[0].parcel.device, {one.parcel.serial for one in packed}
     with open_journal(state) as journal:
         kept = {(tally.epoch, tally.window): tally.revision for tally in journal.tallies(device)}
+    days = {(one.epoch, one.window): one.revision for one in outcomes_of(state, device, unsent=False)}
     for serial, path in stick.parcels(device):
         if serial in newest:
             continue
         found = _own(state, path)
-        if found is not None and all(_is_kept(tally, kept) for tally in found.tallies):
+        if found is not None and _is_covered(found, kept, days):
             path.unlink()
     sync_folder(stick.device(device))
 
@@ -186,7 +175,14 @@ def _own(state: State, path: Path) -> Parcel | None:
     return found.parcel if found.key == device_key(state).public else None
 
 
-def _is_kept(tally: Tally, kept: Mapping[tuple[str, Window], int]) -> bool:
+def _is_covered(found: Parcel, kept: Mapping[Counted, int], days: Mapping[Counted, int]) -> bool:
+    """Say whether this device still has all that the parcel counts, by the revisions that it has."""
+    return all(_is_kept(tally, kept) for tally in found.tallies) and all(
+        days.get((one.epoch, one.window), -1) >= one.revision for one in found.outcomes
+    )
+
+
+def _is_kept(tally: Tally, kept: Mapping[Counted, int]) -> bool:
     """Say whether the journal holds all that `tally` counted: in this window, or in a longer one around it."""
     longer = (tally.window.widen(span) for span in (Span.DAY, Span.MONTH))
     if any((tally.epoch, window) in kept for window in longer if window != tally.window):

@@ -79,10 +79,12 @@ class Asked:
 def sync(state: State, now: datetime, asked: Asked, listener: Listener) -> Iterator[Synced]:
     """Look at the depots that are asked for, each for its model; yield what it came to for each.
 
-    Where several models are followed, the trouble of one is told, and raised when the others are done. Raises
-    TransferError when nothing can be learned, StateError when another one is at it.
+    Where several models are followed, the trouble of one is told, and raised when the others are done. A model that
+    has a hub and no depot is passed over, unless a source is named. Raises TransferError when nothing can be learned,
+    StateError when another one is at it.
     """
-    follows = (read_follow(state, asked.model),) if asked.model else followed(state) or (chosen(state, None),)
+    found = (read_follow(state, asked.model),) if asked.model else followed(state) or (chosen(state, None),)
+    follows = tuple(follow for follow in found if asked.source or follow.depot or not follow.hub)
     failed: list[HakobuError] = []
     for follow in follows:
         try:
@@ -117,7 +119,6 @@ class _Look:
     def run(self) -> Synced:
         """Do all of it, alone."""
         with _writable(self._place.folder), locked(self._place.look):
-            # Here the counts of this device leave, before anything new comes.
             try:
                 client = self._client()
                 client.refresh()

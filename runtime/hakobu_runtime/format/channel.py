@@ -4,9 +4,9 @@ It is the target `MODEL/channels/NAME.json` of a depot, so TUF's metadata sign i
 """
 
 import re
-from hashlib import sha256
 from typing import Final, Literal
 
+from hakobu_runtime.digest import sha256
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.manifest import NAME, VERSION
@@ -137,7 +137,7 @@ class Channel(Value, frozen=True):
 
 def bucket(device: str, seed: str) -> int:
     """Return which hundredth of the devices, 0 to 99, `device` belongs to under `seed`."""
-    return int.from_bytes(sha256(f"{seed}\n{device}".encode()).digest()[:8], "big") % 100
+    return int.from_bytes(sha256(f"{seed}\n{device}".encode())[:8], "big") % 100
 
 
 def _check_digest(digest: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hakobu_runtime.errors import FormatError
+from hakobu_runtime.errors import CountError, FormatError
 from hakobu_runtime.format.histogram import Counts
 
 LATENCY_EDGES_US = (3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0, 1_000_000.0)
@@ -56,5 +56,5 @@ def _sum(name: str, one: Counts, other: Counts) -> Counts:
         raise FormatError(f"{name}: {other.size} counts cannot be added to {one.size}")
     found = one + other
     if (found < one).any():  # counts are never negative, so a smaller sum has wrapped
-        raise FormatError(f"{name}: the sum of the counts passes 2^63 - 1")
+        raise CountError(f"{name}: the sum of the counts passes 2^63 - 1")
     return found

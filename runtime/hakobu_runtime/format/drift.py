@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from math import log
+from typing import NamedTuple
 
 import numpy as np
 
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.feature import Baseline, Usual
-from hakobu_runtime.format.histogram import Bins, CategoryBins, Counts, number_text
-from hakobu_runtime.format.statistics import Distance, chi2_critical, distance, holm, jeffreys
+from hakobu_runtime.format.histogram import Bins, CategoryBins, Counts, edge_text
+from hakobu_runtime.format.statistics import Distance, chi2_critical, debiased_psi, distance, holm, jeffreys, noise, psi
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Span
 
@@ -25,6 +27,10 @@ ALPHA = 0.01
 Simulated, 20 features, no drift and no reference from training: 1.5 % of periods of 130 rows are called up, 1.1 % of
 200, none of 500; "PSI above 0.2" calls up 29 % of periods of 100 rows, which here are insufficient.
 """
+
+
+_FEWEST_FOR_A_TAIL = 15
+"""Windows in training from which on more is said of how they stray than by how much at most."""
 
 
 class Judgement(StrEnum):
@@ -67,7 +73,10 @@ class Finding(Value, frozen=True, kw_only=True):
     js: float
     p_value: float
     threshold: float
-    """The 99th percentile of the de-biased PSI of such periods in training; 0 where training has no such reference."""
+    """How far such periods strayed in training, by their de-biased PSI; 0 where training has no such reference.
+
+    The 99th percentile of a feature's windows, and beyond it where there are so many that all features are told apart.
+    """
     judgement: Judgement
     moved: Move
 
@@ -103,18 +112,24 @@ class Report(Value, frozen=True, kw_only=True):
         return max(found, key=lambda judgement: judgement.rank, default=Judgement.INSUFFICIENT)
 
 
-def judge(baselines: Mapping[str, Baseline], live: Mapping[str, Counts], span: Span) -> tuple[Finding, ...]:
+def judge(
+    baselines: Mapping[str, Baseline], live: Mapping[str, Counts], span: Span, told: Span | None = None
+) -> tuple[Finding, ...]:
     """Judge the live counts of a period as long as `span` against training, a finding for each of `baselines`.
 
-    A name that `live` lacks has no rows. Raise FormatError when counts do not fit the bins.
+    Of a period of which only a part as long as `told` was counted, what is usual of such parts is usual of it too. A
+    name that `live` lacks has no rows. Raise FormatError when counts do not fit the bins.
     """
     far = {name: _distance(name, baseline, live.get(name)) for name, baseline in baselines.items()}
     judged = [name for name, one in far.items() if sufficient(one)]
+    spans = dict.fromkeys((span, told or span))
     significant = dict(zip(judged, holm([far[name].p_value for name in judged], ALPHA), strict=True))
     found = []
     for name, baseline in baselines.items():
-        one, threshold = far[name], _threshold(baseline, span)
+        one = far[name]
         counts = live.get(name, np.zeros(baseline.bins.size, dtype=np.int64))
+        habits = [habit for each in spans if (habit := _habit(baseline, each, len(judged)))]
+        usual = any(habit.holds(baseline, counts, one) for habit in habits)
         finding = Finding(
             name=name,
             span=span,
@@ -124,8 +139,8 @@ def judge(baselines: Mapping[str, Baseline], live: Mapping[str, Counts], span: S
             kl=one.kl,
             js=one.js,
             p_value=one.p_value,
-            threshold=threshold,
-            judgement=_judgement(one.debiased, threshold, significant.get(name)),
+            threshold=max((habit.limit for habit in habits), default=0.0),
+            judgement=_judgement(one.debiased, significant.get(name), usual=usual),
             moved=_move(baseline, counts),
         )
         found.append(finding)
@@ -143,13 +158,14 @@ def usual_drift(reference: Counts, windows: Sequence[Counts]) -> Usual | None:
     `reference` counts all training rows, each of `windows` a distinct part of them. Each window is held against the
     rest of training, since a live window is no part of its reference either: held against the whole, a month out of
     three would be a third of what it is compared with. Windows too short to be judged are left out: what they show is
-    chance, and as a threshold it would hide real drift from windows that are long enough.
+    chance, and as a threshold it would hide real drift from windows that are long enough. Of fewer than a hundred the
+    largest is taken: between it and the one before it nobody knows where the 99th percentile lies.
     """
     apart = [distance(reference - window, window) for window in windows if window.sum() > 0]
     debiased = [one.debiased for one in apart if sufficient(one)]
     if len(debiased) < 2:
         return None
-    return Usual(len(debiased), float(np.quantile(debiased, 0.99)))
+    return Usual(len(debiased), max(debiased) if len(debiased) < 100 else float(np.quantile(debiased, 0.99)))
 
 
 def _distance(name: str, baseline: Baseline, counts: Counts | None) -> Distance:
@@ -160,17 +176,49 @@ def _distance(name: str, baseline: Baseline, counts: Counts | None) -> Distance:
         raise FormatError(f"{name}: {error}; were they counted by another version of the model?") from error
 
 
-def _threshold(baseline: Baseline, span: Span) -> float:
-    """Return the reference for `span`, or for the longest shorter one: shorter windows stray further, so it is safe."""
+class _Habit(NamedTuple):
+    """How far windows strayed inside the training period."""
+
+    limit: float
+    """Of the de-biased PSI."""
+    rows: float
+    """Of such a window, on average."""
+
+    def holds(self, baseline: Baseline, live: Counts, one: Distance) -> bool:
+        """Say whether a distance is no more than is usual.
+
+        More rows make PSI larger where slots are empty, since smoothing weighs less: a day of a fleet lies further from
+        training than the same day of one site did. So it is compared as if it had as many rows as those windows.
+        """
+        if live.sum() <= self.rows:
+            return one.debiased <= self.limit
+        reference = np.array(baseline.counts, dtype=np.int64)
+        occupied = (reference > 0) | (live > 0)
+        fewer = live[occupied] * (self.rows / live.sum())
+        value = psi(jeffreys(reference[occupied]), jeffreys(fewer))
+        return debiased_psi(value, one.dof, noise(int(reference.sum()), round(self.rows))) <= self.limit
+
+
+def _habit(baseline: Baseline, span: Span, many: int) -> _Habit | None:
+    """Return what is usual of `span`, or of the longest shorter one: shorter windows stray further, so it is safe.
+
+    Of `many` features one or another strays further than its own 99th percentile much more often than on one day of a
+    hundred. Where there are windows enough to know a tail at all, that is taken to fall off exponentially from there,
+    to where all of them together stray once in a hundred windows.
+    """
     spans = list(Span)
-    fitting = [one for one in spans[: spans.index(span) + 1] if one in baseline.usual]
-    return baseline.usual[fitting[-1]].p99 if fitting else 0.0
+    fitting = [baseline.usual[one] for one in spans[: spans.index(span) + 1] if one in baseline.usual]
+    if not fitting:
+        return None
+    usual = fitting[-1]
+    wider = 1 + log(max(many, 1)) / log(100) if usual.windows >= _FEWEST_FOR_A_TAIL else 1.0
+    return _Habit(usual.p99 * wider, sum(baseline.counts) / usual.windows)
 
 
-def _judgement(debiased: float, threshold: float, significant: bool | None) -> Judgement:
+def _judgement(debiased: float, significant: bool | None, *, usual: bool) -> Judgement:
     if significant is None:
         return Judgement.INSUFFICIENT
-    if not significant or debiased <= max(threshold, WARN):
+    if not significant or usual or debiased <= WARN:
         return Judgement.OK
     return Judgement.ALARM if debiased > ALARM else Judgement.WARN
 
@@ -199,7 +247,7 @@ def _place(bins: Bins, slot: int) -> str:
         return "hold no number"
     if slot in (0, len(bins.edges)):
         return f"are {bins.labels()[slot]}"
-    low, high = (number_text(edge) for edge in bins.edges[slot - 1 : slot + 1])
+    low, high = (edge_text(edge) for edge in bins.edges[slot - 1 : slot + 1])
     return f"are {low}" if low == high else f"are from {low} to below {high}"
 
 

@@ -11,6 +11,7 @@ from hakobu_runtime.format.manifest import NAME
 SCHEMA: Final = "hakobu.follow/1"
 ENDING = ".follow"
 _MOST_ROWS = 1_000_000
+_SCHEMES = ("http://", "https://")
 
 
 class Follow(Value, frozen=True):
@@ -29,15 +30,18 @@ class Follow(Value, frozen=True):
     """The address that counts are sent to; "" where they go on sticks, or not at all."""
     least_rows: int = 0
     """The fewest rows that a window must have counted to leave the device."""
+    receipt_keys: tuple[str, ...] = ()
+    """The public keys (PEM) of receipts, until the channel has said which they are."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.model) or not CHANNEL.fullmatch(self.channel):
             raise FormatError(f"channel {self.channel!r} of model {self.model!r}: names are of a-z, 0-9 and hyphens")
-        for name, address in (("depot", self.depot), ("hub", self.hub)):
-            if "://" in address and not address.startswith(("http://", "https://")):
-                raise FormatError(
-                    f"the {name} {address!r} must be an address like https://example.org/depot, or a folder"
-                )
+        if "://" in self.depot and not self.depot.startswith(_SCHEMES):
+            raise FormatError(
+                f"the depot {self.depot!r} must be an address like https://example.org/depot, or a folder"
+            )
+        if self.hub and not (self.hub.startswith(_SCHEMES) and self.hub.isprintable()):
+            raise FormatError(f"the hub {self.hub!r} must be an address like https://example.org/hakobu")
         if not 0 <= self.least_rows <= _MOST_ROWS:
             raise FormatError(f"a window of {self.least_rows} rows at least cannot be asked for: 0 to {_MOST_ROWS:,}")
         moment = _moment(self.since)

@@ -21,6 +21,9 @@ _WIDE = 8 * _LANES
 _ANSWERS = 1 << 18
 """How many bytes of answers are kept at once, about: few enough for a processor's cache."""
 
+_TINY = float(np.finfo(np.float32).tiny)
+"""What is smaller than this is next to 0, whatever the type of the numbers."""
+
 
 class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
     """Half-open bins `[edge, next edge)` over numbers.
@@ -53,7 +56,7 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
     def labels(self) -> tuple[str, ...]:
         """Name each slot, in order, in words for a person."""
-        texts = [number_text(edge) for edge in self.edges]
+        texts = [edge_text(edge) for edge in self.edges]
         inner = (low if low == high else f"{low} to {high}" for low, high in pairwise(texts))
         # The last edge of learned bins is the next number after the largest: 6 after the whole number 5, but 60.8 as it
         # is written after 60.8. So "above 6" would be wrong, and "60.8 or more" too.
@@ -88,24 +91,28 @@ def count_rows(bins: Sequence[NumberBins], values: NDArray[np.floating], invalid
 
     Many rows at once, which takes half of the time where they are short.
     """
-    edges = [_edges(one.edges, values.dtype) for one in bins]
-    most = max(map(len, edges), default=0)
-    limits = np.full((len(edges), most), np.nan, dtype=values.dtype)  # nothing lies below NaN
-    for row, known in zip(limits, edges, strict=True):
-        row[: len(known)] = known
-    found = np.zeros((len(edges), most + 1), dtype=np.int64)
-    size = values.shape[1]
+    limits = _limits(tuple(one.edges for one in bins), values.dtype)
+    (rows, most), size = limits.shape, values.shape[1]
+    found = np.zeros((rows, most + 1), dtype=np.int64)
     # Parts of one width: numpy is four times slower with a narrow one that is left over.
     width = -(-size // max(1, -(-size // _WIDE)))
     height = max(1, _ANSWERS // (max(width, _LANES) * (most + 1)))
     for first in range(0, size, max(1, width)):
-        for top in range(0, len(edges), height):
+        for top in range(0, rows, height):
             some = slice(top, top + height)
             found[some] += _below_and_missing(values[some, first : first + width], limits[some])
-    return [
-        _counts(row[: len(known)], size, row[-1], wrong)
-        for row, known, wrong in zip(found.tolist(), edges, invalid, strict=True)
-    ]
+    return _counts(found, [len(one.edges) for one in bins], size, invalid)
+
+
+@lru_cache(maxsize=64)
+def _limits(edges: tuple[tuple[float, ...], ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    """Return `edges` as the rows of a matrix, filled up with NaN, below which nothing lies."""
+    most = max(map(len, edges), default=0)
+    limits = np.full((len(edges), most), np.nan, dtype=dtype)
+    for row, known in zip(limits, edges, strict=True):
+        row[: len(known)] = _edges(known, dtype)
+    limits.flags.writeable = False
+    return limits
 
 
 def _below_and_missing(values: NDArray[np.floating], limits: NDArray[np.floating]) -> Counts:
@@ -116,7 +123,8 @@ def _below_and_missing(values: NDArray[np.floating], limits: NDArray[np.floating
     """
     (rows, size), most = values.shape, limits.shape[1]
     wide = -(-size // _LANES)
-    answers = np.zeros((rows, most + 1, wide * _LANES), dtype=np.bool_)
+    answers = np.empty((rows, most + 1, wide * _LANES), dtype=np.bool_)
+    answers[:, :, size:] = False
     np.less(values[:, np.newaxis], limits[:, :, np.newaxis], out=answers[:, :-1, :size])
     np.isnan(values, out=answers[:, -1, :size])
     lanes = np.add.reduce(answers.view(np.uint64).reshape(rows, most + 1, wide, _LANES // 8), axis=3)
@@ -124,12 +132,28 @@ def _below_and_missing(values: NDArray[np.floating], limits: NDArray[np.floating
     return found
 
 
-def _counts(below: list[int], size: int, missing: int, invalid: int) -> Counts:
-    """Return the counts of `size` values: so many lie `below` each edge, are `missing`, or `invalid` among those."""
-    if not 0 <= invalid <= missing:
-        raise FormatError(f"{invalid} cells hold no number, but only {missing} are NaN")
-    inner = [high - low for low, high in pairwise([0, *below, size - missing])]
-    return np.array([*inner, missing - invalid, invalid], dtype=np.int64)
+def _counts(found: Counts, edges: Sequence[int], size: int, invalid: Sequence[int]) -> list[Counts]:
+    """Return the counts of rows of `size` values each: so many lie below each of their `edges`, or are missing.
+
+    `found` has the shape (k, most edges + 1), the missing ones last; `invalid` of them are no numbers.
+    """
+    missing, most = found[:, -1], found.shape[1] - 1
+    wrong = np.array(invalid, dtype=np.int64)
+    for many, gaps in zip(invalid, missing.tolist(), strict=True):
+        if not 0 <= many <= gaps:
+            raise FormatError(f"{many} cells hold no number, but only {gaps} are NaN")
+    counts = np.empty((len(found), most + 3), dtype=np.int64)
+    counts[:, 0] = found[:, 0]
+    np.subtract(found[:, 1:-1], found[:, :-2], out=counts[:, 1:most])
+    counts[:, most] = size - missing - found[:, most - 1]
+    counts[:, -2], counts[:, -1] = missing - wrong, wrong
+    rows = list(counts)
+    for place, known in enumerate(edges):
+        if known < most:  # nothing lies below the NaN that stand in for further edges
+            row = np.concatenate([counts[place, : known + 1], counts[place, -2:]])
+            row[known] = size - missing[place] - found[place, known - 1]
+            rows[place] = row
+    return rows
 
 
 class CategoryBins(Value, frozen=True, tag="categories", tag_field="of"):
@@ -177,9 +201,14 @@ class CategoryBins(Value, frozen=True, tag="categories", tag_field="of"):
 Bins = NumberBins | CategoryBins
 
 
-def number_text(edge: float) -> str:
-    """Return an edge for a person: 6 significant digits, but each digit of a large number, like a time in seconds."""
-    return f"{edge:.0f}" if 1e6 <= abs(edge) < 1e15 else f"{edge:.6g}"
+def edge_text(edge: float) -> str:
+    """Return an edge for a person: the next number after 0, where the bin of 0 alone ends, is 0 as well."""
+    return "0" if abs(edge) < _TINY else number_text(edge)
+
+
+def number_text(number: float) -> str:
+    """Return a number for a person: 6 significant digits, but each digit of a large one, like a time in seconds."""
+    return f"{number:.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:.6g}"
 
 
 def as_counts(values: Sequence[int], bins: Bins) -> Counts:

@@ -8,11 +8,11 @@ https://github.com/in-toto/attestation/tree/main/spec/v1
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
 
+from hakobu_runtime.digest import sha256_hex
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format import dsse
 from hakobu_runtime.format.codec import decode, encode
@@ -87,7 +87,7 @@ class _Statement(msgspec.Struct, frozen=True, rename={"type": "_type", "predicat
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the sha256 of each file, in hex, by name, sorted as OMS does: by the parts of the path."""
     names = sorted(files, key=lambda name: name.split("/"))
-    return {name: sha256(files[name]).hexdigest() for name in names}
+    return {name: sha256_hex(files[name]) for name in names}
 
 
 def write_statement(found: Mapping[str, str]) -> bytes:
@@ -119,7 +119,7 @@ def read_statement(payload: bytes) -> dict[str, str]:
 
 
 def _root(found: Mapping[str, str]) -> str:
-    return sha256(b"".join(bytes.fromhex(digest) for digest in found.values())).hexdigest()
+    return sha256_hex(b"".join(bytes.fromhex(digest) for digest in found.values()))
 
 
 def to_sign(payload: bytes) -> bytes:

@@ -5,7 +5,6 @@ in any order with the same result to the last digit. Errors are counted in units
 they are measured against.
 """
 
-from collections.abc import Iterable
 from itertools import pairwise
 from math import ceil, log2
 from typing import Final, Literal
@@ -13,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hakobu_runtime.errors import FormatError
+from hakobu_runtime.errors import CountError, FormatError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.histogram import NumberBins
 from hakobu_runtime.format.manifest import Classification, Manifest, Metric
@@ -33,6 +32,7 @@ FARTHEST: Final = 1 << 30
 """How many units a number may be off: a thousand times the spread of all predictions, and then it is no label of it."""
 
 _LARGEST = 2**63 - 1
+_LAST_CLASS = 2**32 - 1
 
 
 class Subject(Value, frozen=True):
@@ -94,18 +94,18 @@ class OutcomeCounts(Value, frozen=True):
         parts = [many for *_, many in self.confusion], [*self.not_so, *self.so]
         counts = [self.rows, *parts[0], *parts[1]]
         if not all(0 <= count <= _LARGEST for count in counts):
-            raise FormatError("a count of outcomes must lie between 0 and 2^63 - 1")
+            raise CountError("a count of outcomes must lie between 0 and 2^63 - 1")
         if any(part and sum(part) != self.rows for part in parts):
-            raise FormatError(f"the parts of {self.rows} outcomes do not add up to them")
+            raise CountError(f"the parts of {self.rows} outcomes do not add up to them")
         if {len(self.not_so), len(self.so)} not in ({0}, {SLOTS}):
             raise FormatError(f"outcomes are counted over {SLOTS} slots of probability")
         pairs = [pair for *pair, _ in self.confusion]
         if pairs != sorted(pairs) or any(first == second for first, second in pairwise(pairs)):
             raise FormatError("the pairs of classes must be in order, each once")
         if not abs(self.error) <= self.absolute <= self.rows * FARTHEST or self.squares < 0:
-            raise FormatError("the sums of errors contradict each other")
+            raise CountError("the sums of errors contradict each other")
         if self.absolute**2 > self.rows * self.squares:  # Cauchy and Schwarz
-            raise FormatError("the sum of squared errors is smaller than the errors allow")
+            raise CountError("the sum of squared errors is smaller than the errors allow")
 
     def plus(self, other: "OutcomeCounts") -> "OutcomeCounts":
         """Return the counts of both; raise FormatError where they are not of the same kind."""
@@ -137,18 +137,23 @@ class Outcome(Value, frozen=True):
             raise FormatError(f"two to the power of {self.unit} is no unit of errors")
 
 
-def merged(outcomes: Iterable[Outcome]) -> dict[tuple[ModelName, Window], OutcomeCounts]:
-    """Return the counts of all devices together, whatever comes twice, late, or out of order."""
-    latest: dict[tuple[str, ModelName, str, Window], Outcome] = {}
-    for one in outcomes:
-        key = (one.device, one.model, one.epoch, one.window)
-        if key not in latest or latest[key].revision < one.revision:
-            latest[key] = one
-    found: dict[tuple[ModelName, Window], OutcomeCounts] = {}
-    for one in latest.values():
-        place = (one.model, one.window)
-        found[place] = found.get(place, OutcomeCounts()).plus(one.counts)
-    return found
+def check_possible(outcome: Outcome) -> None:
+    """Raise FormatError where counts, sound by themselves, are none that any model's labels can have come to."""
+    counts = outcome.counts
+    if any(not 0 <= place <= _LAST_CLASS for truth, code, _ in counts.confusion for place in (truth, code)):
+        raise FormatError("a class has a place that none has")
+    if any(many < 1 for *_, many in counts.confusion):
+        raise FormatError("a pair of classes is counted that no row has")
+    if counts.so and not counts.confusion:
+        raise FormatError("probabilities are counted, and no classes")
+    if not counts.absolute <= counts.squares <= counts.absolute * FARTHEST:
+        raise FormatError("the sum of squared errors contradicts that of the errors")
+    if not counts.confusion:
+        return
+    if outcome.unit != -_BITS:
+        raise FormatError(f"errors of probabilities are counted in units of 2^{-_BITS}, not of 2^{outcome.unit}")
+    if counts.absolute > (counts.rows << _BITS if counts.so else 0):
+        raise FormatError("a probability is further from the truth than it can be")
 
 
 def counts_of(

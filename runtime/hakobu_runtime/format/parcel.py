@@ -5,14 +5,15 @@ Signed by the device, on a stick it lies at `hakobu/tallies/DEVICE/SERIAL.parcel
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
-from hakobu_runtime.errors import FormatError
+from hakobu_runtime.errors import CountError, FormatError
 from hakobu_runtime.format.channel import CHANNEL
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.counts import LATENCY_EDGES_US
 from hakobu_runtime.format.manifest import NAME, VERSION
+from hakobu_runtime.format.outcome import Outcome, check_possible
 from hakobu_runtime.format.tally import Tally
 from hakobu_runtime.format.window import Span
 
@@ -27,6 +28,7 @@ LARGEST_FILE: Final = 8 << 20
 LARGEST: Final = 16 << 20
 """Bytes of its JSON."""
 MOST_TALLIES: Final = 5_000
+MOST_OUTCOMES: Final = 5_000
 MOST_EVENTS: Final = 20
 LONGEST_WORDS: Final = 300
 """Letters of whatever a device says in words."""
@@ -140,6 +142,8 @@ class Parcel(Value, frozen=True):
     platform: str
     models: tuple[ModelState, ...] = ()
     tallies: tuple[Tally, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    """Of predictions that labels came for, by days."""
 
     def __post_init__(self) -> None:
         if not DEVICE.fullmatch(self.device):
@@ -152,17 +156,24 @@ class Parcel(Value, frozen=True):
             raise FormatError("it names a model twice, or a thousand of them")
         if len(self.tallies) > MOST_TALLIES:
             raise FormatError(f"it holds {len(self.tallies)} windows; at most {MOST_TALLIES} are read")
+        if len(self.outcomes) > MOST_OUTCOMES:
+            raise FormatError(f"it holds {len(self.outcomes)} days of outcomes; at most {MOST_OUTCOMES} are read")
         for tally in self.tallies:
             _check_tally(tally, self.device)
-        if len({(tally.model, tally.epoch, tally.window) for tally in self.tallies}) != len(self.tallies):
-            raise FormatError("it holds a window twice")
+        for outcome in self.outcomes:
+            _check_outcome(outcome, self.device)
+        for found in (self.tallies, self.outcomes):
+            if len({(one.model, one.epoch, one.window) for one in found}) != len(found):
+                raise FormatError("it holds a window twice")
 
 
 def check_moment(text: str) -> None:
-    """Raise FormatError unless `text` is a time in ISO 8601 with its zone."""
+    """Raise FormatError unless `text` is a time in ISO 8601 with its zone, which has a time in UTC."""
     try:
-        zone = datetime.fromisoformat(text).tzinfo
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        zone = moment.tzinfo
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         zone = None
     if zone is None or len(text) > 40:
         raise FormatError(f"{text[:80]!r} is no time with its zone, like 2026-01-31T12:00:00+00:00")
@@ -189,26 +200,48 @@ def _check_bundle(version: str, digest: str) -> None:
 
 def _check_tally(tally: Tally, device: str) -> None:
     """Raise FormatError unless a tally, sound by itself, is one that this device can have counted."""
-    if tally.device != device:
-        raise FormatError(f"it holds counts of another device, {tally.device[:80]!r}")
-    if not NAME.fullmatch(tally.model.name):
-        raise FormatError(f"{tally.model.name[:80]!r} is no name of a model")
-    _check_bundle(tally.model.version, tally.model.digest)
-    where = f"{tally.model.name} {tally.model.version}, {tally.window.start}"
+    where = _check_owner(tally, device)
     if tally.window.span not in _SPANS:
         raise FormatError(f"{where}: counts of one {tally.window.span}, where hours, days and months are kept")
-    if tally.rows > _MOST_ROWS:
-        raise FormatError(f"{where}: {tally.rows} rows are more than a device can score")
+    _check_rows(where, tally.rows)
     if len(tally.latency) not in (0, len(LATENCY_EDGES_US) + 1):
         raise FormatError(f"{where}: {len(tally.latency)} counts of time taken, for {len(LATENCY_EDGES_US) + 1} slots")
     _check_names(where, (tally.epoch, *tally.verdicts, *tally.features, *tally.outputs, *tally.breaches))
     for name, counts in (*tally.features.items(), *tally.outputs.items(), ("latency", tally.latency)):
         if sum(counts) > tally.rows:
-            raise FormatError(f"{where}: {name[:80]!r} counts {sum(counts)} values in {tally.rows} rows")
+            raise CountError(f"{where}: {name[:80]!r} counts {sum(counts)} values in {tally.rows} rows")
     for name, rules in tally.breaches.items():
         _check_names(where, rules)
         if max(rules.values(), default=0) > tally.rows:
-            raise FormatError(f"{where}: {name[:80]!r} counts more breaches of a rule than the {tally.rows} rows")
+            raise CountError(f"{where}: {name[:80]!r} counts more breaches of a rule than the {tally.rows} rows")
+
+
+def _check_outcome(outcome: Outcome, device: str) -> None:
+    """Raise FormatError unless an outcome, sound by itself, is one that this device can have counted."""
+    where = _check_owner(outcome, device)
+    if outcome.window.span is not Span.DAY:
+        raise FormatError(f"{where}: outcomes of one {outcome.window.span}, where days are kept")
+    _check_rows(where, outcome.counts.rows)
+    _check_names(where, (outcome.epoch,))
+    try:
+        check_possible(outcome)
+    except FormatError as error:
+        raise CountError(f"{where}: {error}") from error
+
+
+def _check_owner(counted: Tally | Outcome, device: str) -> str:
+    """Return what was counted, for a message; raise FormatError unless it is of this device and some bundle."""
+    if counted.device != device:
+        raise FormatError(f"it holds counts of another device, {counted.device[:80]!r}")
+    if not NAME.fullmatch(counted.model.name):
+        raise FormatError(f"{counted.model.name[:80]!r} is no name of a model")
+    _check_bundle(counted.model.version, counted.model.digest)
+    return f"{counted.model.name} {counted.model.version}, {counted.window.start}"
+
+
+def _check_rows(where: str, rows: int) -> None:
+    if rows > _MOST_ROWS:
+        raise CountError(f"{where}: {rows} rows are more than a device can score")
 
 
 def _check_names(where: str, names: Iterable[str]) -> None:

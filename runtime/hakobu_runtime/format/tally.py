@@ -3,7 +3,7 @@
 import re
 from typing import Final, Literal
 
-from hakobu_runtime.errors import FormatError
+from hakobu_runtime.errors import CountError, FormatError
 from hakobu_runtime.format.codec import Value
 from hakobu_runtime.format.window import Window
 
@@ -54,9 +54,9 @@ class Tally(Value, frozen=True):
             counts.extend(part)
         for rules in self.breaches.values():
             counts.extend(rules.values())
-        if any(count < 0 or count > _LARGEST for count in counts):
-            raise FormatError("a count must lie between 0 and 2^63 - 1")
+        if min(counts) < 0 or max(counts) > _LARGEST:
+            raise CountError("a count must lie between 0 and 2^63 - 1")
         if sum(self.verdicts.values()) != self.rows:
-            raise FormatError(
+            raise CountError(
                 f"the verdicts of a tally add up to {sum(self.verdicts.values())}, its rows are {self.rows}"
             )

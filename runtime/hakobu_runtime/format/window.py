@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ def start_text(moment: datetime, span: Span) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="hours")[: _LENGTHS[span]]
 
 
+@lru_cache(maxsize=10_000)  # a year of hours: thousands of devices count in the same windows
 def parse_start(text: str, span: Span) -> datetime:
     """Return the first moment of the window of `span` that `text` names; ValueError when it names none."""
     if len(text) != _LENGTHS[span]:

@@ -6,14 +6,16 @@ keeps the journal small is folding.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from sqlite3 import Connection
+from typing import Protocol
 
 import msgspec
 
 from hakobu_runtime.database import Database
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.tally import ModelName, Tally
+from hakobu_runtime.format.window import Window
 from hakobu_runtime.journal.packed import unpack
 from hakobu_runtime.journal.tallying import tally_of
 from hakobu_runtime.journal.windows import unpacked
@@ -22,7 +24,23 @@ _QUERY = """SELECT name, models.version, digest, epoch, home, start, span, packe
     FROM windows JOIN models ON models.id = model ORDER BY start, name, models.version, digest"""
 
 
-class _Carried(msgspec.Struct, frozen=True, array_like=True):
+class Revised(Protocol):
+    """What a parcel carries: the state of a window, at a revision."""
+
+    @property
+    def epoch(self) -> str:
+        """Which beginning of the counts it is of."""
+
+    @property
+    def window(self) -> Window:
+        """When."""
+
+    @property
+    def revision(self) -> int:
+        """Upwards."""
+
+
+class Carried(msgspec.Struct, frozen=True, array_like=True):
     """A window at the revision at which a parcel carried it."""
 
     epoch: str
@@ -46,14 +64,14 @@ def tallies(database: Database, device: str, *, unsent: bool) -> tuple[Tally, ..
     return tuple(found)
 
 
-def note(connection: Connection, serial: int, digest: str, sent: Sequence[Tally]) -> None:
+def note(connection: Connection, serial: int, digest: str, sent: Sequence[Revised]) -> None:
     """Remember what the parcel of this serial and digest carries; forget the oldest such memory where there are many.
 
     What a forgotten one carried is sent once more, if no later one brought it home.
     """
     from hakobu_runtime.format.receipt import MOST_PARCELS  # here, since scoring goes without it
 
-    carried = [_Carried(tally.epoch, tally.window.start, tally.window.span, tally.revision) for tally in sent]
+    carried = [Carried(one.epoch, one.window.start, one.window.span, one.revision) for one in sent]
     row = (serial, digest, zlib.compress(msgspec.msgpack.encode(carried)))
     connection.execute("INSERT OR REPLACE INTO parcels (serial, digest, carried) VALUES (?, ?, ?)", row)
     connection.execute(
@@ -64,18 +82,22 @@ def note(connection: Connection, serial: int, digest: str, sent: Sequence[Tally]
 
 def settle(connection: Connection, homes: Mapping[int, str]) -> int:
     """Heed that the parcels of these serials and digests came home; return how many windows need not go any more."""
-    settled = 0
+    return sum(
+        connection.execute(
+            """UPDATE windows SET home = ? WHERE start = ? AND span = ? AND home < ?
+                AND model = (SELECT id FROM models WHERE epoch = ?)""",
+            (one.revision, one.start, one.span, one.revision, one.epoch),
+        ).rowcount
+        for one in arrived(connection, homes)
+    )
+
+
+def arrived(connection: Connection, homes: Mapping[int, str]) -> Iterator[Carried]:
+    """Yield what the parcels of these serials and digests carried, and forget them."""
     for serial, digest, carried in connection.execute("SELECT serial, digest, carried FROM parcels").fetchall():
-        if homes.get(serial) != digest:
-            continue
-        for one in _read(carried):
-            settled += connection.execute(
-                """UPDATE windows SET home = ? WHERE start = ? AND span = ? AND home < ?
-                    AND model = (SELECT id FROM models WHERE epoch = ?)""",
-                (one.revision, one.start, one.span, one.revision, one.epoch),
-            ).rowcount
-        connection.execute("DELETE FROM parcels WHERE serial = ?", (serial,))
-    return settled
+        if homes.get(serial) == digest:
+            yield from _read(carried)
+            connection.execute("DELETE FROM parcels WHERE serial = ?", (serial,))
 
 
 def waits(connection: Connection, model: int) -> bool:
@@ -95,9 +117,9 @@ def _revision(packed: object) -> int:
         return -1
 
 
-def _read(carried: bytes) -> list[_Carried]:
+def _read(carried: bytes) -> list[Carried]:
     """Return what a parcel carried; nothing when that is damaged, so that it is sent once more."""
     try:
-        return msgspec.msgpack.decode(zlib.decompress(carried), type=list[_Carried])
+        return msgspec.msgpack.decode(zlib.decompress(carried), type=list[Carried])
     except (zlib.error, msgspec.DecodeError, TypeError):
         return []

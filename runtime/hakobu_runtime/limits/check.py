@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.feature import Feature, Kind, Missing, Policy, Range
-from hakobu_runtime.format.manifest import Manifest
+from hakobu_runtime.format.manifest import Dtype, Manifest
 from hakobu_runtime.limits.breach import Breach, Rule, Verdict
 from hakobu_runtime.limits.derive import Derived, derive_number, lengths_of
 from hakobu_runtime.limits.reason import invalid_reason, length_reason, missing_reason, range_reason, unknown_reason
@@ -16,6 +17,7 @@ from hakobu_runtime.limits.reason import invalid_reason, length_reason, missing_
 LONGEST_TEXT = 1_000_000
 """Characters of a free text that is scored: more are a mistake, and would take the memory that other rows need."""
 
+_ENDLESS = (-np.inf, np.inf)
 _NO_ROWS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
@@ -49,9 +51,10 @@ class Checked:
 
 def check(block: Block, manifest: Manifest) -> Checked:
     """Hold each cell of `block` against its feature; a bad row never costs a good one."""
-    draft = _Draft(block, manifest)
-    draft.numbers(manifest.number_features)
-    for place, feature in enumerate(manifest.string_features):
+    numbers, strings = manifest.number_features, manifest.string_features
+    draft = _Draft(block, manifest.dtype, len(numbers), len(strings))
+    draft.numbers(numbers)
+    for place, feature in enumerate(strings):
         draft.string(place, feature)
     return draft.finish()
 
@@ -59,13 +62,12 @@ def check(block: Block, manifest: Manifest) -> Checked:
 class _Draft:
     """The arrays of a Checked while they are filled."""
 
-    def __init__(self, block: Block, manifest: Manifest) -> None:
+    def __init__(self, block: Block, dtype: Dtype, numbers: int, strings: int) -> None:
         self._block = block
-        self._dtype = manifest.dtype
+        self._dtype = dtype
         self._broken = np.fromiter(block.broken, dtype=np.int64, count=len(block.broken))
-        wide, texts = len(manifest.number_features), len(manifest.string_features)
-        self._seen_numbers = np.empty((wide, block.size), dtype=manifest.dtype.value)
-        self._seen_strings = np.empty((texts, block.size), dtype=object)
+        self._seen_numbers = np.empty((numbers, block.size), dtype=dtype.value)
+        self._seen_strings = np.empty((strings, block.size), dtype=object)
         self._breaches: list[Breach] = [
             Breach(row, "", Rule.UNREADABLE, "", Policy.REJECT, Verdict.REJECTED, reason)
             for row, reason in block.broken.items()
@@ -77,19 +79,23 @@ class _Draft:
 
     def numbers(self, features: Sequence[Feature]) -> None:
         """Check the number features: one whose every cell is a number of its kind needs nothing but its range."""
+        bounds = tuple((feature.range.low, feature.range.high) if feature.range else _ENDLESS for feature in features)
+        low, high = _ends(bounds, self._dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and NaN stays NaN
             whole = np.array([self._take(place, feature) for place, feature in enumerate(features)], dtype=np.bool_)
             least = self._seen_numbers.min(axis=1, initial=np.inf)
             most = self._seen_numbers.max(axis=1, initial=-np.inf)
         whole &= np.isfinite(least) & np.isfinite(most)
-        for place, feature in enumerate(features):
-            if whole[place]:
-                self._invalid[feature.name] = _NO_ROWS
-            else:
+        self._invalid = dict.fromkeys((feature.name for feature in features), _NO_ROWS)
+        below, above = ~(whole & (least >= low)), ~(whole & (most <= high))
+        for place in np.flatnonzero(below | above).tolist():
+            feature = features[place]
+            if not whole[place]:
                 self._number(place, feature)
-            if feature.range is not None:
-                known = (least[place], most[place]) if whole[place] else (-np.inf, np.inf)
-                self._number_range(place, feature, feature.range, *known)
+            if feature.range is not None and below[place]:
+                self._out_of_range(place, feature, Rule.BELOW, low[place])
+            if feature.range is not None and above[place]:
+                self._out_of_range(place, feature, Rule.ABOVE, high[place])
 
     def _take(self, place: int, feature: Feature) -> bool:
         """Copy the column of a feature; say whether its cells are numbers of its kind, but for those not finite."""
@@ -124,22 +130,15 @@ class _Draft:
                 Breach(row, name, rule, text, feature.policy, verdict, invalid_reason(feature, rule, text, verdict))
             )
 
-    def _number_range(self, place: int, feature: Feature, limits: Range, least: float, most: float) -> None:
-        """Hold a number feature, whose values lie between `least` and `most`, against its range."""
+    def _out_of_range(self, place: int, feature: Feature, rule: Rule, limit: np.floating) -> None:
+        """Hold a number feature against one end of its range, which is of the dtype of the values."""
         values = self._seen_numbers[place]
-        with np.errstate(over="ignore"):  # a limit beyond float32 is infinite to it, and holds all the same
-            low, high = values.dtype.type(limits.low), values.dtype.type(limits.high)
-        if least < low:
-            self._out_of_range(place, feature, Rule.BELOW, np.flatnonzero(values < low), float(low))
-        if most > high:
-            self._out_of_range(place, feature, Rule.ABOVE, np.flatnonzero(values > high), float(high))
-
-    def _out_of_range(self, place: int, feature: Feature, rule: Rule, rows: NDArray[np.int64], limit: float) -> None:
+        rows = np.flatnonzero(values < limit if rule is Rule.BELOW else values > limit)
         if len(rows) == 0:
             return
         self._range_breaches(feature, rule, rows, _out_of_range[feature.policy])
         if feature.policy is Policy.CLIP:
-            self._edits.append((rows, place, limit))
+            self._edits.append((rows, place, float(limit)))
         elif feature.policy is Policy.MISSING:
             self._edits.append((rows, place, np.nan))
 
@@ -221,6 +220,15 @@ class _Draft:
         return Checked(numbers, strings, verdicts, breaches, self._seen_numbers, self._seen_strings, self._invalid)
 
 
+@lru_cache(maxsize=64)
+def _ends(bounds: tuple[tuple[float, float], ...], dtype: Dtype) -> NDArray[np.floating]:
+    """Return the lower and the upper ends of ranges, shape (2, n), as `dtype` has them."""
+    with np.errstate(over="ignore"):  # an end beyond float32 is infinite to it, and holds all the same
+        ends = np.array(bounds, dtype=dtype.value).reshape(-1, 2).T
+    ends.flags.writeable = False
+    return ends
+
+
 _out_of_range = {
     Policy.REJECT: Verdict.REJECTED,
     Policy.CLIP: Verdict.CLIPPED,
@@ -231,7 +239,9 @@ _out_of_range = {
 
 def worst(breaches: Iterable[Breach], rows: int) -> NDArray[np.uint8]:
     """Return the worst verdict of each of `rows` rows, shape (rows,)."""
-    verdicts = np.zeros(rows, dtype=np.uint8)
+    found: dict[int, int] = {}
     for breach in breaches:
-        verdicts[breach.row] = max(verdicts[breach.row], breach.verdict)
+        found[breach.row] = max(found.get(breach.row, 0), breach.verdict)
+    verdicts = np.zeros(rows, dtype=np.uint8)
+    verdicts[list(found)] = list(found.values())
     return verdicts

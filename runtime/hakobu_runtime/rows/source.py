@@ -1,8 +1,6 @@
 """Opening a file of rows: its format, what can be wrong with the path, and the stream of blocks."""
 
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -29,8 +27,8 @@ _KNOWN = ("csv", "jsonl", "parquet")
 _PACKED = ".gz"
 _COPIED = 1 << 20
 """How many bytes are copied at once."""
-BLOCK_ROWS = 6_000
-"""About how many rows a block holds: enough to keep numpy busy, few enough to stay in a processor's cache."""
+BLOCK_ROWS = 4_000
+"""About how many rows a block holds: enough to keep numpy busy, few enough for a small device's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +165,9 @@ def open_stream(
     layout = layout or Layout()
     if layout.format != "parquet":
         return Rows(_text(file, wanted, layout, where, block_rows), lambda: None, ExitStack())
+    import shutil  # here, since they load much that a plain file does without
+    import tempfile
+
     with ExitStack() as opened:
         try:
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="hakobu-", ignore_cleanup_errors=True))

@@ -1,5 +1,6 @@
 """Counting what was scored: exact, by the window that each row belongs to."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,8 +67,8 @@ def _count(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] | None, s
     every = slice(None) if rows is None else rows
     size = len(checked) if rows is None else len(rows)
     counts = WindowCounts(rows=size)
-    words = np.bincount(checked.verdicts[every], minlength=len(VERDICTS)).tolist()
-    counts.verdicts = dict(zip(VERDICTS, words, strict=True))
+    verdicts = checked.verdicts[every]
+    counts.verdicts = {word: int(np.count_nonzero(verdicts == code)) for code, word in enumerate(VERDICTS)}
     numbers = manifest.number_features
     wrong = [_among(checked.invalid[feature.name], rows) for feature in numbers]
     found = count_rows([feature.number_bins for feature in numbers], checked.seen_numbers[:, every], wrong)
@@ -86,7 +87,7 @@ def _count(manifest: Manifest, scored: Scored, rows: NDArray[np.int64] | None, s
     counts.outputs = _count_outputs(manifest, scored, rows)
     if size:
         pace = seconds * 1e6 / len(checked)
-        counts.latency[int(np.searchsorted(LATENCY_EDGES_US, pace))] = size
+        counts.latency[bisect_left(LATENCY_EDGES_US, pace)] = size
     return counts
 
 

@@ -2,6 +2,7 @@
 
 import struct
 import threading
+from collections import deque
 from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -34,7 +35,7 @@ _REFUSED = (KeyError, TypeError, ValueError, struct.error, OverflowError)
 class Single:
     """Scores a row whose every cell is as promised, and hands back any other (None) for the careful way.
 
-    Each thread has buffers of its own; what waits to be counted is shared and locked.
+    Each thread has buffers of its own; what waits to be counted is shared.
     """
 
     def __init__(self, manifest: Manifest, model: Model, record: Record | None) -> None:
@@ -57,7 +58,10 @@ class Single:
         self._time = manifest.time.column if manifest.time and by_row else None
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Any, ...]] = []
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        """Rows that wait to be counted. Threads append without a lock, which would take longer than the appending."""
+        self._told = False
+        """Whether the record knows that rows wait, since they were last taken."""
         self._record = record
         self._keeper = record.keeper if record is not None else None
         self._ids = self._keeper.columns if self._keeper is not None else ()
@@ -93,7 +97,9 @@ class Single:
             return None
         if self._record is not None:
             ids = tuple(map(row.get, self._ids)) if self._ids else ()
-            self._wait((packed, texts, time, code, odds, value, perf_counter() - started, ids))
+            self._waiting.append((packed, texts, time, code, odds, value, perf_counter() - started, ids))
+            if not self._told or len(self._waiting) >= ENOUGH:
+                self._tell(self._record)
         if not self._classes:
             return Score(float(str(self._values.type(value))), {}, "ok", ())
         # A row gives no odds or one a class, and `strict` takes a third of the time.
@@ -107,17 +113,16 @@ class Single:
     def _allows(self, texts: tuple[object, ...]) -> bool:
         return {*map(type, texts)} == {str} and all(map(contains, self._allowed, texts))
 
-    def _wait(self, entry: tuple[Any, ...]) -> None:
-        with self._lock:
-            self._waiting.append(entry)
-            many = len(self._waiting)
-        if self._record is not None and many in (1, ENOUGH):
-            self._record.later(self.drain, now=many == ENOUGH)
+    def _tell(self, record: Record) -> None:
+        """Let the record know that rows wait."""
+        self._told = True
+        record.later(self.drain, now=len(self._waiting) >= ENOUGH)
 
     def drain(self) -> dict[Window, WindowCounts]:
         """Count all that waits, by window, and return it."""
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            self._told = False  # first: a row that comes after those that are taken here tells of itself again
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not waiting:
             return {}
         packed, texts, times, codes, odds, values, seconds, ids = zip(*waiting, strict=True)

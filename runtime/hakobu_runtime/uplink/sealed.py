@@ -2,12 +2,12 @@
 
 import zlib
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
 
-from hakobu_runtime.errors import FormatError, TrustError
+from hakobu_runtime.digest import sha256_hex
+from hakobu_runtime.errors import FormatError, SizeError, TrustError
 from hakobu_runtime.format.codec import decode
 from hakobu_runtime.format.dsse import Envelope, read_envelope, to_sign, write_envelope
 from hakobu_runtime.trust import PrivateKey, PublicKey
@@ -38,7 +38,7 @@ class Sealed:
     @property
     def digest(self) -> str:
         """The sha256 of what was signed, in hex: the same for every way in which the signature can be written."""
-        return sha256(self.envelope.payload).hexdigest()
+        return sha256_hex(self.envelope.payload)
 
     def read(self, kind: type[T]) -> T:
         """Return the value inside, unbelieved; raise FormatError when it is none, or too large."""
@@ -60,7 +60,7 @@ def seal(value: object, key: PrivateKey, form: Form) -> bytes:
 def unseal(content: bytes, form: Form, where: str) -> Sealed:
     """Return what `content` says that it is; raise FormatError naming `where` when it is nothing of this form."""
     if len(content) > form.largest_file:
-        raise FormatError(f"{where}: has more than {form.largest_file:,} bytes, which none needs: it is something else")
+        raise SizeError(f"{where}: has more than {form.largest_file:,} bytes, which none needs: it is something else")
     return Sealed(read_envelope(content, form.kind, where), form, where)
 
 
@@ -72,7 +72,7 @@ def _inflate(payload: bytes, largest: int, where: str) -> bytes:
     except zlib.error as error:
         raise FormatError(f"{where}: cannot be unpacked ({error}): it is damaged") from error
     if len(content) > largest:
-        raise FormatError(f"{where}: unfolds to more than {largest:,} bytes, which none needs")
+        raise SizeError(f"{where}: unfolds to more than {largest:,} bytes, which none needs")
     if not stream.eof or stream.unused_data:
         raise FormatError(f"{where}: is cut short, or something follows it: it is damaged")
     return content

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hakobu_runtime.errors import FormatError
+from hakobu_runtime.errors import FormatError, SizeError
 from hakobu_runtime.format import parcel, receipt
 from hakobu_runtime.format.parcel import DEVICE
 
@@ -73,7 +73,7 @@ def read_capped(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise FormatError(f"{path}: is no file: nothing is read through links and devices")
     if status.st_size > most:
-        raise FormatError(f"{path}: has {status.st_size:,} bytes, which none needs: it is something else")
+        raise SizeError(f"{path}: has {status.st_size:,} bytes, which none needs: it is something else")
     with path.open("rb") as file:
         return file.read(most + 1)
 

@@ -1,4 +1,4 @@
-"""A picture with what a reader needs beside it."""
+"""Pictures and numbers with what a reader needs beside them."""
 
 from dataclasses import dataclass
 
@@ -14,3 +14,13 @@ class Figure:
     legend: tuple[tuple[str, str], ...] = ()
     """The look of a mark, and what it stands for."""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number that is seen from afar."""
+
+    label: str
+    value: str
+    note: str
+    look: str = ""
