@@ -3,7 +3,8 @@
 # The host's own file says when, and with which secrets. Yours to change; it begins as hakobu @VERSION@ wrote it.
 #
 #   DEPOT_REMOTE                         where the depot is, for rsync: a mounted folder, or user@server:/srv/depot
-#   DEVICES_REMOTE                       where the devices' state folders are collected, one in it for each device
+#   HUB_DATABASE                         where the devices' counts come home: the database of the hub, as postgresql://...
+#   DEVICES_REMOTE                       without a hub: where the devices' state folders are collected, one in it for each
 #   SSH_KEY, SSH_KNOWN_HOSTS             if one of them is on a server: base64 of the key, and the server's line
 #   RELEASE_KEY, RELEASE_PASSPHRASE      signs boxes:   base64 -w0 keys/release.pem
 #   DEPOT_KEYS, DEPOT_PASSPHRASE         signs releases: tar -C depot-keys -cz {MODEL,snapshot,timestamp}.{pem,pub} | base64 -w0
@@ -96,8 +97,31 @@ install() {
     fi
 }
 
-# Holds the counts of every device against training. An alarm, exit code 3, is no error here: it makes `build` build.
+# Says whether there is an alarm: one that is open at the hub, or of a device. It is no error here: it makes `build` build.
 drift() {
+    if [ -n "${HUB_DATABASE:-}" ]; then
+        hub_alarms
+    else
+        devices_drift
+    fi
+}
+
+# An odd device is mended, not learned from; and what is snoozed builds nothing.
+hub_alarms() {
+    local code=0
+    export HAKOBU_HUB_DATABASE="$HUB_DATABASE"
+    python3 -c "import sqlalchemy" 2>/dev/null ||
+        .venv/bin/python -m pip install --quiet -c ci/constraints.txt "hakobu[hub]==@VERSION@"
+    hakobu hub alarms --model "$(of model name)" --kind drift --kind outcome || code=$?
+    case $code in
+    0) looked no ;;
+    3) looked yes ;;
+    *) exit $code ;;
+    esac
+}
+
+# Holds the counts of every device against training.
+devices_drift() {
     local alarm=no broken=0 code device
     fetched "${DEVICES_REMOTE:?says where the devices are}" "$scratch/devices"
     for device in "$scratch"/devices/*/; do
@@ -111,10 +135,15 @@ drift() {
         esac
     done
     [ -n "${code:-}" ] || fail "there is no device in $DEVICES_REMOTE"
-    mkdir -p reports
-    echo "ALARM=$alarm" | tee reports/drift.env
-    [ -z "${GITHUB_OUTPUT:-}" ] || echo "alarm=$alarm" >>"$GITHUB_OUTPUT"
+    looked "$alarm"
     [ $alarm = yes ] || exit "$broken"
+}
+
+# Leaves what was found for `build`: looked yes|no
+looked() {
+    mkdir -p reports
+    echo "ALARM=$1" | tee reports/drift.env
+    [ -z "${GITHUB_OUTPUT:-}" ] || echo "alarm=$1" >>"$GITHUB_OUTPUT"
 }
 
 # Builds and judges; exit code 3 when a gate says no. Then reports/ and runs.sqlite tell why.

@@ -19,6 +19,8 @@ from hakobu_runtime.format.channel import Channel
 from hakobu_runtime.format.codec import encode
 from hakobu_runtime.format.manifest import Manifest
 from hakobu_runtime.trust import Keyring, PrivateKey, sign
+from hub_databases import _all_databases, database, databases, postgres_server  # noqa: F401 - fixtures
+from hub_sqlite import _sqlite_databases, sqlite  # noqa: F401 - fixtures
 
 Release = Callable[..., Bundle]
 Publish = Callable[..., Offered]

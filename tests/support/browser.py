@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
@@ -28,6 +29,10 @@ _FLAGS = [
     "--disable-sync",
     "--remote-debugging-pipe",
 ]
+
+
+_KEYS = {"Tab": 9}
+"""Their numbers."""
 
 
 class Page:
@@ -58,10 +63,29 @@ class Page:
 
     def open(self, path: Path) -> None:
         """Open a file, and wait until it is there."""
+        self.visit(path.as_uri())
+
+    def visit(self, url: str) -> None:
+        """Open an address, and wait until the page is there."""
         self._loaded = False
-        self._ask("Page.navigate", url=path.as_uri())
+        self._ask("Page.navigate", url=url)
         while not self._loaded:
             self._hear()
+
+    def picture(self, width: int, height: int) -> bytes:
+        """Return a PNG of the top of the page, as large as that."""
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        found = self._ask("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        return b64decode(found["data"])
+
+    def keep_cookie(self, url: str, name: str, value: str) -> None:
+        """Let the browser send a cookie to the pages of an address."""
+        self._ask("Network.setCookie", url=url, name=name, value=value)
+
+    def press(self, key: str) -> None:
+        """Press a key that has a name, like Tab."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key])
 
     def evaluate(self, expression: str) -> Any:
         """Return what an expression of JavaScript says."""

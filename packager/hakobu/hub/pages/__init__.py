@@ -1,0 +1,1 @@
+"""The hub's pages: what the operator and the data scientist look at."""

@@ -1,0 +1,1 @@
+"""What the pages draw: SVG by hand, whose colours the style sheet decides."""
