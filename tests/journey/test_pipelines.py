@@ -48,6 +48,7 @@ class Site:
         return {
             "DEPOT_REMOTE": str(self.depot),
             "DEVICES_REMOTE": str(self.devices),
+            "HUB_DATABASE": "",
             "SSH_KEY": "",
             "SSH_KNOWN_HOSTS": "",
             "RELEASE_KEY": base64.b64encode((self.root / "home" / "keys" / "release.pem").read_bytes()).decode(),
