@@ -51,7 +51,8 @@ depot_sent() {
     rsync -a "${DEPOT_REMOTE%/}/metadata/timestamp.json" "$scratch/now.json"
     cmp -s "$scratch/before.json" "$scratch/now.json" || fail "the depot was changed meanwhile: run this step again"
     rsync -a "${apart[@]}" --exclude timestamp.json "$scratch/depot/" "${DEPOT_REMOTE%/}/"
-    rsync -a "${apart[@]}" "$scratch/depot/" "${DEPOT_REMOTE%/}/"
+    # It has always the same size: of two signed in one second, rsync would take the second for the first.
+    rsync -a --ignore-times "$scratch/depot/metadata/timestamp.json" "${DEPOT_REMOTE%/}/metadata/timestamp.json"
 }
 
 depot_keys() {

@@ -86,6 +86,9 @@ class Rounds:
         self._open = there
         self._tell_blocked()
         for telling in tell(settings.database, settings.hooks, settings.clock()):
+            if telling.alarm.id not in self._open:  # somebody else opened it meanwhile
+                self._open[telling.alarm.id] = telling.alarm
+                _write(hub, "alarm-opened", telling.alarm)
             kind = "hook-told" if telling.worked else "hook-failed"
             hub.events.write(kind, alarm=telling.alarm.id, hook=telling.hook, words=telling.words)
 
