@@ -3,7 +3,8 @@
     PYTHONPATH=tests/support python tests/bench/hub.py --tallies 100000 --windows 1000000
 
 Each measurement runs in a process of its own. The floor unpacks and adds the same counts and keeps nothing: no
-signature is checked, no state is merged, nothing is stored. PostgreSQL is Debian's, as the tests start it; what its
+signature is checked, no state is merged, nothing is stored. `hakobu drift` and Beam, where that is installed, merge and
+judge a folder of parcels. PostgreSQL is Debian's, as the tests start it; what its
 server computes is not among what the process did. On a machine that does other things too, believe "computed".
 """
 
@@ -17,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +27,8 @@ from typing import TypeVar
 
 from sqlalchemy import insert, select
 
+from hakobu.fleet.gather import gather
+from hakobu.fleet.judging import judge_bundle as judge_bundle_of
 from hakobu.hub.bundles import add_bundle, of_model
 from hakobu.hub.database import Database, open_database
 from hakobu.hub.intake import Taken, take_many
@@ -32,6 +36,7 @@ from hakobu.hub.migrate import upgrade
 from hakobu.hub.periods import judge_bundle
 from hakobu.hub.tables import devices, windows
 from hakobu.hub.totals import rebuild, series, verify
+from hakobu.stick.parcels import parcels_at
 from hakobu_runtime.format.window import Span, Window
 from hub_material import EACH, GROUPS, NOW, bundle, name_of, parcels
 from hub_senders import KEY
@@ -61,6 +66,9 @@ def main() -> None:
         print(f"{many * EACH:,} tallies of {many:,} devices, {size / many / EACH:,.0f} bytes each\n")
         print(f"{'':16}  {'seconds':>8}  {'computed':>8}  {'tallies/s':>9}  {'to floor':>8}  {'peak MB':>7}")
         floor = _row("plain floor", partial(_floor, first), many)
+        _row("hakobu drift", partial(_judge, first), many, floor)
+        if find_spec("apache_beam") is not None:
+            _row("Apache Beam", partial(_by_beam, first, folder / "merged"), many, floor)
         for name, url in urls.items():
             _row(name, partial(_import, first, url, many), many, floor)
             _row(f"{name} again", partial(_take, first, url), many, floor)
@@ -115,6 +123,31 @@ def _floor(folder: Path) -> Measured:
                         counts if held is None else [one + other for one, other in zip(held, counts, strict=True)]
                     )
     return _since(started)
+
+
+def _judge(folder: Path) -> Measured:
+    """Merge and judge the parcels of the folder, as `hakobu drift` does."""
+    started = perf_counter(), process_time()
+    found = bundle()
+    for counted in gather(parcels_at(folder, _fail)):
+        judge_bundle_of(found.manifest, found.validation, counted, Span.DAY)
+    return _since(started)
+
+
+def _by_beam(folder: Path, target: Path) -> Measured:
+    """Do the same by Beam's own local runner."""
+    from hakobu.beam.merging import Job, merge
+    from hakobu.beam.runner import Runner
+
+    started = perf_counter(), process_time()
+    found = bundle()
+    known = {found.digest: (found.manifest, found.validation)}
+    assert merge(Job((str(folder),), known, str(target), Span.DAY), Runner()).judged()
+    return _since(started)
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 def _import(folder: Path, url: str, many: int) -> Measured:

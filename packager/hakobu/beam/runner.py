@@ -35,6 +35,7 @@ def run(runner: Runner, build: Callable[[Any], None]) -> None:
     except (ValueError, ImportError) as error:
         raise UsageError(f"--runner {runner.name}: {_line(error)}") from error
     build(pipeline)
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)  # it warns of each file that it replaces
     try:
         state = pipeline.run().wait_until_finish()
     except HakobuError:
