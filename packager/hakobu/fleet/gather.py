@@ -84,16 +84,11 @@ class Gathering:
         if len(outcomes) > _MANY:
             outcomes[:] = merge_outcomes(outcomes)
 
-    @property
-    def devices(self) -> int:
-        """Of how many devices parcels came."""
-        return len(self._tallies)
-
     def counted(self) -> tuple[Counted, ...]:
-        """Return what was counted, by bundle: of each model the newest version first."""
+        """Return what was counted, by bundle: of each model the newest version first; the parcels are let go of."""
         devices: dict[ModelName, dict[str, ByWindow]] = {}
-        for device, found in sorted(self._tallies.items()):
-            for tally in merge(found):
+        for device in sorted(self._tallies):
+            for tally in merge(self._tallies.pop(device)):  # beside what is made of them, they would double the memory
                 windows = devices.setdefault(tally.model, {}).setdefault(device, {})
                 windows.setdefault(tally.window, WindowCounts()).add(counts_of(tally))  # of each epoch one
         outcomes: dict[ModelName, list[Outcome]] = {}
