@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hakobu_runtime.errors import InputError
@@ -67,6 +67,7 @@ def test_a_flag_says_what_a_name_does_not(tmp_path: Path) -> None:
 
 
 @given(st.floats(0, 1, exclude_max=True))
+@example(0.0002)
 def test_a_packed_table_cut_off_anywhere_is_refused(share: float) -> None:
     packed = gzip.compress(table(2000))
     cut = packed[: int(len(packed) * share)]
@@ -75,7 +76,8 @@ def test_a_packed_table_cut_off_anywhere_is_refused(share: float) -> None:
         while part := file.read(5000):
             found += part
     except UnreadableError as problem:
-        assert "ends too early" in str(problem)  # noqa: PT017 - an empty file is no error here
+        words = "ends too early" if len(cut) > 1 else "is none, or damaged"  # a gzip file is told by two bytes
+        assert words in str(problem)  # noqa: PT017 - an empty file is no error here
     else:
         assert not cut
     assert table(2000).startswith(found)
