@@ -1,7 +1,7 @@
 """Running a pipeline: on this machine, or on the runner that is named."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -29,7 +29,7 @@ def run(runner: Runner, build: Callable[[Any], None]) -> None:
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
     options = PipelineOptions(["--runner", runner.name, *runner.options])
-    _refuse_unknown(options)
+    _refuse_unknown(options, runner.options)
     try:
         pipeline = beam.Pipeline(runner=options.view_as(StandardOptions).runner, options=options)
     except (ValueError, ImportError) as error:
@@ -58,13 +58,11 @@ def beam_of() -> Any:
     return apache_beam
 
 
-def _refuse_unknown(options: Any) -> None:
+def _refuse_unknown(options: Any, given: Iterable[str]) -> None:
     """Raise UsageError for an option that Beam does not know; it would only be ignored."""
-    unknown = options.get_all_options(drop_default=True).get("unknown_options") or getattr(options, "_flags", ())
     known = options.get_all_options()
-    for flag in unknown:
-        name = str(flag).lstrip("-").partition("=")[0].replace("-", "_")
-        if str(flag).startswith("--") and name not in known:
+    for flag in given:
+        if flag.removeprefix("--").partition("=")[0].replace("-", "_") not in known:
             raise UsageError(f"{flag}: Apache Beam has no such option")
 
 
