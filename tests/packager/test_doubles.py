@@ -429,7 +429,7 @@ def test_hard_rows_lie_on_double_thresholds_and_beside_them() -> None:
         )  # fmt: skip
 
     block = Block(0, len(frame), {name: frame[name].to_numpy() for name in ("t", "a")}, {})
-    made = hard_block(block, [feature("t"), feature("a")], Dtype.FLOAT64, exported.model, 0, bounded=True)
+    made = hard_block(block, [feature("t"), feature("a")], Dtype.FLOAT64, exported.splits, 0, bounded=True)
     cells, splits = made.numbers["t"], thresholds(model)
     assert made.size == ROWS
     assert np.isin(splits, cells).mean() > 0.5

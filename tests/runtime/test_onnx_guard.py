@@ -14,6 +14,7 @@ from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.fit import check_fit
 from hakobu_runtime.format.manifest import Manifest
 from hakobu_runtime.format.onnx import MAX_NODES, Tensor, check_model
+from hakobu_runtime.format.wire import Field, Wire, int64s
 
 FLOAT = TensorProto.FLOAT
 
@@ -387,3 +388,76 @@ def test_a_model_that_does_not_fit_its_manifest_is_refused(
     tiny_manifest: Manifest, tiny_files: Mapping[str, bytes], change: Any, words: str
 ) -> None:
     assert words in refit(tiny_manifest, tiny_files["model.onnx"], change)
+
+
+def trees(**changed: Any) -> Any:
+    """Two trees of TreeEnsemble: one of two questions and three leaves, one of a single leaf."""
+    attributes = {
+        "n_targets": 2,
+        "tree_roots": [0, 2],
+        "nodes_featureids": [0, 1, 0],
+        "nodes_trueleafs": [0, 1, 1],
+        "nodes_truenodeids": [1, 0, 3],
+        "nodes_falseleafs": [1, 1, 1],
+        "nodes_falsenodeids": [2, 1, 3],
+        "leaf_targetids": [0, 1, 0, 1],
+    } | changed
+    node = helper.make_node(
+        "TreeEnsemble",
+        ["x"],
+        ["y"],
+        domain="ai.onnx.ml",
+        nodes_modes=numpy_helper.from_array(np.zeros(3, np.uint8)),
+        nodes_splits=numpy_helper.from_array(np.zeros(3, np.float32)),
+        leaf_weights=numpy_helper.from_array(np.ones(4, np.float32)),
+    )
+    for name, values in attributes.items():
+        if values is not None:
+            node.attribute.append(helper.make_attribute(name, values, attr_type=None if values else 7))
+    return built([node], opsets={"": 21, "ai.onnx.ml": 5})
+
+
+def test_whole_trees_pass() -> None:
+    assert check_model(trees().SerializeToString()).operators == {"TreeEnsemble"}
+
+
+BROKEN_TREES = {
+    "circle": ({"nodes_truenodeids": [1, 0, 3], "nodes_trueleafs": [0, 0, 1]}, "in circles"),
+    "itself": ({"nodes_truenodeids": [0, 0, 3]}, "in circles"),
+    "one node of two": ({"nodes_falseleafs": [0, 1, 1], "nodes_falsenodeids": [1, 1, 3]}, "in circles"),
+    "one root of two": ({"tree_roots": [0, 0]}, "in circles"),
+    "node": ({"nodes_truenodeids": [3, 0, 3]}, "'nodes_truenodeids' names something that is not there"),
+    "leaf": ({"nodes_falsenodeids": [4, 1, 3]}, "'nodes_falsenodeids' names something that is not there"),
+    "node below": ({"nodes_truenodeids": [-1, 0, 3]}, "'nodes_truenodeids' names something"),
+    "root": ({"tree_roots": [0, 3]}, "'tree_roots' names something"),
+    "root below": ({"tree_roots": [-1, 2]}, "'tree_roots' names something"),
+    "feature below": ({"nodes_featureids": [0, -5, 0]}, "'nodes_featureids' names something"),
+    "flag": ({"nodes_trueleafs": [0, 2, 1]}, "'nodes_trueleafs' names something"),
+    "target": ({"leaf_targetids": [0, 1, 0, 2]}, "'leaf_targetids' names something"),
+    "no targets": ({"n_targets": None}, "has no attribute 'n_targets'"),
+    "short": ({"nodes_falseleafs": [1, 1]}, "'nodes_falseleafs' has 2 numbers for 3 nodes"),
+    "none": ({"nodes_falsenodeids": None}, "has no attribute 'nodes_falsenodeids'"),
+}
+
+
+@pytest.mark.parametrize(("changed", "words"), BROKEN_TREES.values(), ids=BROKEN_TREES)
+def test_trees_that_would_lead_astray_are_refused(changed: dict[str, Any], words: str) -> None:
+    assert words in refusal(trees(**changed))
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300), max_size=20), st.booleans())
+def test_whole_numbers_are_read_as_they_were_written(values: list[int], packed: bool) -> None:
+    numbers = [varint(value % 2**64) for value in values]
+    if packed:
+        raw = b"".join(numbers)
+        entry = Field(8, Wire.BYTES, 3, 3 + len(raw))
+    else:
+        raw = b"".join(b"\x40" + number for number in numbers)
+        entry = Field(8, Wire.VARINT, 3, 3 + len(raw), is_run=True)
+    assert int64s(b"abc" + raw + b"\x80", entry).tolist() == values
+
+
+def test_a_whole_number_without_end_is_refused() -> None:
+    for raw in (b"\x80", b"\xff" * 10 + b"\x01"):
+        with pytest.raises(FormatError, match=r"cut short|has no end"):
+            int64s(raw, Field(8, Wire.BYTES, 0, len(raw)))

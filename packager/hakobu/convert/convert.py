@@ -115,7 +115,7 @@ def _prove(travel: _Travel, exported: Exported, dtype: Dtype) -> tuple[Proof | N
         if not rows.agrees:
             return Proof(rows), ()
         features = learned(travel.served, sample, travel.frame, travel.classes)
-        made = hard_block(sample.block, features, sample.dtype, exported.model, seed=0, bounded=bool(travel.classes))
+        made = hard_block(sample.block, features, sample.dtype, exported.splits, seed=0, bounded=bool(travel.classes))
         edges = frame_of(made, sample.inputs, Dtype.FLOAT64)
         return Proof(rows, _compare(travel, travel.served, model, edges, dtype)), features
     predicted = _predict(model, travel.frame, sample, dtype)

@@ -4,11 +4,12 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from sklearn.base import is_classifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -18,6 +19,8 @@ from hakobu.export.advice import advice
 from hakobu.export.converters import register, repairs_of
 from hakobu.export.converters.responses import reads_columns
 from hakobu.export.doubles import check_doubles, settle_doubles
+from hakobu.export.ensembles.arrays import splits_of
+from hakobu.export.ensembles.settle import settle_ensembles
 from hakobu.export.foreign import MATRIX, Foreign, from_foreign
 from hakobu.export.gaps import with_empty_texts
 from hakobu.export.rounding import register_doubles
@@ -44,6 +47,8 @@ class Exported:
 
     model: bytes
     tensors: Tensors
+    splits: NDArray[np.floating] = field(compare=False)
+    """The thresholds of its trees, rising, whatever they split; they are told by the model too, less plainly."""
     repairs: tuple[str, ...] = ()
     """What the standard exporter would have got wrong, in words."""
 
@@ -89,11 +94,14 @@ def export(estimator: Any, inputs: Sequence[Input], classifier: bool, dtype: Dty
         lowered(estimator, inputs),
         most_rows(estimator),
     )
-    _normalise(model)
-    onnx.checker.check_model(model)
     if dtype is Dtype.FLOAT64:
         check_doubles(model, estimator)
-    return Exported(model.SerializeToString(deterministic=True), tensors, tuple(repairs))
+    splits = splits_of(model)
+    if not isinstance(estimator, Foreign) or estimator.proven:  # what nobody can prove stays as it was brought
+        settle_ensembles(model)
+    _normalise(model)
+    onnx.checker.check_model(model)
+    return Exported(model.SerializeToString(deterministic=True), tensors, splits, tuple(repairs))
 
 
 def _convert(estimator: Any, inputs: Sequence[Input], classifier: bool, dtype: Dtype) -> ModelProto:

@@ -186,7 +186,7 @@ class _Building:
         manifest = manifest_of(project, table, trained, self.metrics, exported.tensors, predicted)
         if self._champion is not None and not self._stands(self._champion, table, trained, predicted, manifest):
             return None
-        if not self._passes(proof.hard_gates(manifest, model)):
+        if not self._passes(proof.hard_gates(manifest, exported)):
             return None
         golden, gate = proof.golden(manifest, model)
         if not self._passes([gate]):

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from hakobu.pack.golden import UNKNOWN
 from hakobu.pack.prose import made_texts
@@ -25,16 +23,21 @@ _FIRST_UNTOLD = 2.0**24 + 1
 
 
 def hard_block(
-    block: Block, features: Sequence[Feature], dtype: Dtype, model: bytes, seed: int, *, bounded: bool
+    block: Block,
+    features: Sequence[Feature],
+    dtype: Dtype,
+    splits: NDArray[np.floating],
+    seed: int,
+    *,
+    bounded: bool,
 ) -> Block:
     """Return ROWS rows made from the training rows `block`, every column drawn by itself, in numbers of `dtype`.
 
-    Numbers lie on the splits of the trees of `model`, half-way between neighbours of training, at the ends of the
+    Numbers lie on the `splits` of a model's trees, half-way between neighbours of training, at the ends of the
     ranges, beyond them, and one step of `dtype` off each; categories are known, unknown or missing; free texts are made
     of the words of others. `bounded` says whether the outputs end somewhere, as probabilities do.
     """
     rng = np.random.default_rng(seed)
-    splits = _splits(model)
     # Probabilities end at 0 and 1 however far one goes; a value grows, and its rounding with it.
     reach = (1.0, 100.0) if bounded else (1.0,)
     numbers: dict[str, NDArray[np.float64]] = {}
@@ -145,15 +148,3 @@ def _fit(texts: NDArray[np.object_], feature: Feature) -> NDArray[np.bool_]:
     lengths = lengths_of(texts)
     low, high = (feature.range.low, feature.range.high) if feature.range else (-np.inf, np.inf)
     return (lengths >= low) & (lengths <= high)
-
-
-def _splits(model: bytes) -> NDArray[np.float64]:
-    """Return the thresholds of all the trees in `model`, whatever they split."""
-    found: list[Any] = [np.empty(0)]
-    for node in onnx.load_model_from_string(model).graph.node:
-        for a in node.attribute if node.op_type.startswith("TreeEnsemble") else ():
-            if a.name == "nodes_values":
-                found.append(np.array(a.floats, dtype=np.float32))
-            elif a.name == "nodes_values_as_tensor":
-                found.append(numpy_helper.to_array(a.t))
-    return np.unique(np.concatenate(found))

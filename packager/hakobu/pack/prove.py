@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hakobu.export.convert import Exported
 from hakobu.gates.judge import judge
 from hakobu.gates.parity import parity_gates
 from hakobu.pack.golden import golden_columns
@@ -55,17 +56,17 @@ class Proof:
         parity = compare(self.trained.estimator, self.trained.X_holdout, predicted, self.table.classes, self.tolerance)
         yield from parity_gates(parity, self.tolerance, self.advice)
 
-    def hard_gates(self, manifest: Manifest, model: bytes) -> Iterator[Gate]:
+    def hard_gates(self, manifest: Manifest, exported: Exported) -> Iterator[Gate]:
         """Judge rows made to be hard too: the hold-out seldom holds a row on a split, or two gaps in one row."""
         block = hard_block(
             take(self.table.block, self.trained.split.train),
             manifest.features,
             manifest.dtype,
-            model,
+            exported.splits,
             manifest.provenance.seed,
             bounded=isinstance(manifest.outputs, Classification),
         )
-        scored = Scorer(manifest, model).score_block(block)
+        scored = Scorer(manifest, exported.model).score_block(block)
         keep, checked = scored.checked.scorable, scored.checked
         if not is_proven(self.trained):
             return

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.constant import DTYPES, read_constant
 from hakobu_runtime.format.growth import MAX_ELEMENTS, Growth, weigh
 from hakobu_runtime.format.operators import check_operator, check_opset, domain_of
-from hakobu_runtime.format.wire import Field, Message, Wire, plain_bytes, runs, signed, text, varints, walk
+from hakobu_runtime.format.trees import INTS, check_trees
+from hakobu_runtime.format.wire import Field, Message, Wire, int64s, plain_bytes, runs, signed, text, varints, walk
 
 MAX_NODES = 200_000
 """Ten times the largest exports in use; beyond, loading takes minutes."""
@@ -171,6 +173,7 @@ def _fill(content: bytes, operator: str, attributes: list[Field]) -> tuple[float
     """Return the few numbers that a node holds as its value, after checking all its attributes."""
     fill = None
     names: set[str] = set()
+    ways: dict[str, NDArray[np.int64]] = {}
     for attribute in attributes:
         name, entries = "", []
         for entry in walk(content, attribute.start, attribute.end, _ATTRIBUTE):
@@ -183,6 +186,11 @@ def _fill(content: bytes, operator: str, attributes: list[Field]) -> tuple[float
         for numbers in _numbers(content, name, entries):
             _check_attribute(operator, name, numbers)
             fill = numbers if name in _FILL_ATTRIBUTES else fill
+        if operator == "TreeEnsemble" and name in INTS:
+            parts = [int64s(content, entry) for entry in entries if entry.number in (3, 8)]
+            ways[name] = np.concatenate([np.empty(0, dtype=np.int64), *parts])
+    if operator == "TreeEnsemble":
+        check_trees(ways)
     return fill
 
 

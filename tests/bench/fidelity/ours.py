@@ -90,7 +90,7 @@ def proof_rows(exported: Exported, table: Table, *, bounded: bool) -> Any:
     texts = {str(name): cells.to_numpy(dtype=object) for name, cells in frame.items() if cells.dtype == object}
     features = [_feature(wish, frame[name].to_numpy()) for wish, name in zip(inputs_of(table), frame, strict=True)]
     block = Block(0, len(frame), numbers, texts)
-    made = hard_block(block, features, Dtype.FLOAT32, exported.model, 0, bounded=bounded)
+    made = hard_block(block, features, Dtype.FLOAT32, exported.splits, 0, bounded=bounded)
     columns = {wish.name: made.texts[wish.name] if wish.is_category else made.numbers[wish.name] for wish in features}
     if isinstance(table.X, pd.DataFrame):
         return pd.DataFrame({name: pd.Series(cells, dtype=frame[name].dtype) for name, cells in columns.items()})
