@@ -50,9 +50,24 @@ class Model:
         self._classes = classes
         wanted = (self._tensors.label, self._tensors.probabilities, self._tensors.value)
         self._outputs = [name for name in wanted if name is not None]
+        self._lock = threading.Lock()
+        self._loaded: Any = None
 
-    @cached_property
+    def load(self) -> bool:
+        """Make the session, unless it is there; say whether this call made it. Raises BundleError where it cannot."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._made()
+                return True
+        return False
+
+    @property
     def _session(self) -> Any:
+        if self._loaded is None:
+            self.load()
+        return self._loaded
+
+    def _made(self) -> Any:
         engine = onnxruntime()
         # The variable that the package sets is the real switch; this call is the one that Windows builds heed.
         engine.disable_telemetry_events()

@@ -138,7 +138,7 @@ def _floors(files: Mapping[str, File]) -> Iterable[Sequence[str]]:
 
 
 def _stages(files: Mapping[str, File]) -> Iterable[Sequence[str]]:
-    names = ("imports", "read", "check", "infer", "count", "journal", "columns", "bytes")
+    names = ("imports", "read", "lay out", "check", "infer", "count", "journal", "columns", "bytes")
     yield "CPU s in a run", *names, "other", "whole", "check + count + journal", "goal"
     for name, file in files.items():
         spent = [file.stages.get(stage, 0.0) for stage in names]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hakobu_runtime.errors import FormatError
 from hakobu_runtime.format.codec import decode, encode
-from hakobu_runtime.format.histogram import CategoryBins, NumberBins, as_counts, count_rows, number_text
+from hakobu_runtime.format.histogram import BinRows, CategoryBins, NumberBins, as_counts, number_text
 
 EDGES = st.lists(st.floats(-1e6, 1e6, width=32).map(lambda edge: edge + 0.0), min_size=2, max_size=12, unique=True).map(
     lambda edges: tuple(sorted(edges))
@@ -61,7 +61,7 @@ def test_rows_counted_together_have_the_counts_of_each(drawn: list[Drawn], size:
     for row, (_, found) in zip(values, drawn, strict=True):
         row[: min(size, len(found))] = found[:size]
     bins = [one for one, _ in drawn]
-    together = count_rows(bins, values, [0] * len(bins))
+    together = BinRows(bins).count(values, [0] * len(bins))
     assert [counts.tolist() for counts in together] == [
         one.count(row).tolist() for one, row in zip(bins, values, strict=True)
     ]

@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def rows(machines: Bundle) -> Rows:
 @pytest.mark.parametrize("way", ["many", "one"])
 def test_ctrl_c_waits_until_onnxruntime_has_read_the_texts(model: Model, rows: Rows, way: str) -> None:
     numbers, strings = rows
-    session = model.__dict__["_session"] = Interrupted(model._session)
+    session = model._loaded = Interrupted(model._session)
     one = OneRow(model, numbers.shape[1], strings.shape[1], Dtype.FLOAT32)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -90,8 +91,30 @@ def test_ctrl_c_at_any_moment_ends_the_scoring_and_breaks_nothing(model: Model, 
         press.join()
 
 
+def test_two_threads_that_begin_at_once_load_one_model(machines: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(machines.manifest.outputs, Classification)
+    fresh = Model(machines.model, machines.manifest.tensors, machines.manifest.outputs.classes)
+    made, real = [], fresh._made
+
+    def slowly() -> Any:
+        time.sleep(0.05)
+        made.append(real())
+        return made[-1]
+
+    monkeypatch.setattr(fresh, "_made", slowly)
+    told: list[bool] = []
+    threads = [threading.Thread(target=lambda: told.append(fresh.load())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert sorted(told) == [False, False, False, True]
+    assert fresh._session is made[0]
+
+
 def test_a_thread_that_hears_no_ctrl_c_leaves_it_to_the_others(model: Model, rows: Rows) -> None:
-    session = model.__dict__["_session"] = Interrupted(model._session)
+    session = model._loaded = Interrupted(model._session)
     thread = threading.Thread(target=model.predict, args=rows)
     thread.start()
     thread.join()
@@ -101,7 +124,7 @@ def test_a_thread_that_hears_no_ctrl_c_leaves_it_to_the_others(model: Model, row
 
 @no_windows
 def test_an_ignored_ctrl_c_stays_ignored(model: Model, rows: Rows) -> None:
-    session = model.__dict__["_session"] = Interrupted(model._session)
+    session = model._loaded = Interrupted(model._session)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         model.predict(*rows)

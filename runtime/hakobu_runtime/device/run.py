@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic, perf_counter
 
 from hakobu_runtime.bundle import Bundle
-from hakobu_runtime.device.heap import share_freed_memory
+from hakobu_runtime.device.heap import give_back_freed_memory, share_freed_memory
 from hakobu_runtime.device.mark import Mark, mark_of, why_anew
 from hakobu_runtime.device.order import STREAM, Order
 from hakobu_runtime.device.outcomes_keeper import Keeper
@@ -22,12 +22,15 @@ from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Window
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.rows.source import Rows, open_rows, open_stream
+from hakobu_runtime.scorer.counting import Lot, count
 
 Advance = Callable[[int, int | None, int], None]
 """Hears bytes read, bytes in all (None when not known), and rows done."""
 Warn = Callable[[str], None]
 """Hears one line about what a person should know."""
 
+COUNTED_AT_ONCE = 3
+"""How many blocks wait for each other to be counted, at most: their cells have to be kept until then."""
 COMMIT_SECONDS = 0.5
 """How much work a power cut may cost; the next run does it again."""
 
@@ -85,6 +88,7 @@ class _Run:
         self._order = order
         self._warn = warn
         self._trial = trial
+        self._uncounted: list[Lot] = []
         self._waiting: dict[Window, WindowCounts] = {}
         self._committed = monotonic()
         self._sealed = False
@@ -151,14 +155,22 @@ class _Run:
         for outlet, content in zip(self._outlets, finished.contents, strict=True):
             outlet.write(content)
         self.summary.note(finished.verdicts, finished.breaches, finished.first)
-        for window, found in finished.counts.items():
-            self._waiting.setdefault(window, WindowCounts()).add(found)
+        self._uncounted.append(finished.lot)
+        if len(self._uncounted) >= COUNTED_AT_ONCE:
+            self._count()
         if self._keeper is not None:
             self._keeper.hold(finished.kept)
+
+    def _count(self) -> None:
+        """Count the blocks that were written."""
+        for window, found in count(self.scoring.manifest, self._uncounted).items():
+            self._waiting.setdefault(window, WindowCounts()).add(found)
+        self._uncounted.clear()
 
     def _commit(self, position: int, *, seal: bool = False) -> None:
         """Put all so far on the disk, and then its counts and its place into the journal, in one transaction."""
         self._committed = monotonic()
+        self._count()
         if self._keeper is not None:
             self._keeper.write()  # before the counts, and before the end: of what waits for that there is no bound
         if self._order.counts_at_end and not seal:
@@ -171,6 +183,7 @@ class _Run:
             self._journal.add(self._model, self._waiting)
         counted, self._waiting = self._waiting, {}
         self._sealed = seal
+        give_back_freed_memory()
         if self._trial is not None:
             self._trial.note(counted.values())
             if self._order.resumes:

@@ -1,6 +1,5 @@
 """What becomes of a block: its rows as bytes for each file that is written, and its counts."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -9,17 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.bundle import Bundle
+from hakobu_runtime.device.heap import give_back_freed_memory
 from hakobu_runtime.device.order import Order
 from hakobu_runtime.device.outcomes_keeper import Found, Keeper
 from hakobu_runtime.device.output import check_carried, output_columns
 from hakobu_runtime.device.problems import problem_columns
 from hakobu_runtime.format.block import Block
-from hakobu_runtime.format.counts import WindowCounts
-from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.breach import Breach
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.rows.growing import Columns, growth_of
-from hakobu_runtime.scorer.counting import count_at, places
+from hakobu_runtime.scorer.counting import Lot, lot_of, places
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.scores import Scored
 
@@ -36,7 +34,8 @@ class Finished:
     breaches: tuple[Breach, ...]
     contents: tuple[bytes, ...]
     """What goes into each file."""
-    counts: Mapping[Window, WindowCounts]
+    lot: Lot
+    """What is yet to be counted, with those of other blocks."""
     kept: Found
     """What is kept of its predictions, where they are kept."""
 
@@ -46,6 +45,7 @@ class Scoring:
 
     def __init__(self, bundle: Bundle, order: Order, keeper: Keeper | None = None) -> None:
         check_carried(bundle.manifest, order.columns, order.stale)
+        self.manifest = bundle.manifest
         self._scorer = Scorer(bundle.manifest, bundle.model)
         self._keeper = keeper
         self._carried = order.columns
@@ -59,16 +59,18 @@ class Scoring:
         """How each file grows: the scores, and the problems where they are asked for."""
 
     def finish(self, block: Block, position: int) -> Finished:
-        """Score a block, count it, and write out its rows."""
-        started = perf_counter()
+        """Score a block, and write out its rows."""
+        if self._scorer.load():  # here, and not before: others read meanwhile
+            give_back_freed_memory()
+        manifest, started = self.manifest, perf_counter()
         scored = self._scorer.score_block(block)
         tables = self._tables(scored)
         contents = tuple(growth.rows(table) for growth, table in zip(self.growths, tables, strict=True))
-        found = places(self._scorer.manifest, block, datetime.now(UTC))
-        counts = count_at(found, self._scorer.manifest, scored, perf_counter() - started)
+        found = places(manifest, block, datetime.now(UTC))
+        lot = lot_of(scored, found, perf_counter() - started)
         kept = {} if self._keeper is None else self._keeper.of(scored, found)
         checked = scored.checked
-        return Finished(block.first, position, checked.verdicts, checked.breaches, contents, counts, kept)
+        return Finished(block.first, position, checked.verdicts, checked.breaches, contents, lot, kept)
 
     def empty(self, place: int) -> Columns:
         """Return the columns, without rows, of the file at this place among the growths."""
@@ -77,7 +79,7 @@ class Scoring:
         return self._tables(self._scorer.score_block(block))[place]
 
     def _tables(self, scored: Scored) -> tuple[Columns, ...]:
-        manifest = self._scorer.manifest
+        manifest = self.manifest
         scores = output_columns(manifest, scored, self._carried, self._stale)
         if not self._lists_problems:
             return (scores,)

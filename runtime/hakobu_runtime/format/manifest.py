@@ -2,15 +2,18 @@
 
 import re
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from hakobu_runtime.errors import BundleError, FormatError, TooNewError
 from hakobu_runtime.format.best_before import STALE, BestBefore
 from hakobu_runtime.format.codec import Value, decode
 from hakobu_runtime.format.feature import Baseline, Feature
-from hakobu_runtime.format.histogram import CategoryBins
+from hakobu_runtime.format.histogram import BinRows, CategoryBins
 from hakobu_runtime.format.window import Span
 
 SCHEMA: Final = "hakobu.manifest/1"
@@ -152,7 +155,7 @@ class Provenance(Value, frozen=True):
     """Whether the ONNX model was held against the trained one, row by row; one brought as ONNX cannot be."""
 
 
-class Manifest(Value, frozen=True):
+class Manifest(Value, frozen=True, dict=True):
     """All that a bundle promises, in one value."""
 
     schema: Literal["hakobu.manifest/1"]
@@ -196,15 +199,28 @@ class Manifest(Value, frozen=True):
         if isinstance(self.outputs, Classification) == (self.tensors.label is None):
             raise FormatError("the tensor 'label' goes with a classification, and only so")
 
-    @property
+    @cached_property
     def number_features(self) -> tuple[Feature, ...]:
         """The features that fill the numbers matrix, in its order."""
         return tuple(feature for feature in self.features if not feature.reads_text)
 
-    @property
+    @cached_property
     def string_features(self) -> tuple[Feature, ...]:
         """The features that fill the strings matrix, in its order."""
         return tuple(feature for feature in self.features if feature.reads_text)
+
+    @cached_property
+    def number_bins(self) -> BinRows:
+        """The bins of the number features, in their order."""
+        return BinRows([feature.number_bins for feature in self.number_features])
+
+    @cached_property
+    def number_limits(self) -> NDArray[np.floating]:
+        """Shape (2, number features): the ends of their ranges, in the manifest's dtype; endless where one has none."""
+        ranges = [feature.range for feature in self.number_features]
+        ends = [(limits.low, limits.high) if limits else (-np.inf, np.inf) for limits in ranges]
+        with np.errstate(over="ignore"):  # an end beyond float32 is infinite to it, and holds all the same
+            return np.array(ends, dtype=self.dtype.value).reshape(-1, 2).T
 
     @property
     def columns(self) -> tuple[str, ...]:

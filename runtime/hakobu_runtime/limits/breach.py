@@ -1,7 +1,7 @@
 """A breach: one cell (or row) that its feature does not allow, in words that a clerk understands."""
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from hakobu_runtime.format.feature import Policy
 
@@ -38,8 +38,7 @@ class Rule(StrEnum):
     NO_NUMBER = "no number from the model"
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(NamedTuple):  # a frozen dataclass takes four times as long to make
     """One broken rule: where, which, and what was done about it."""
 
     row: int

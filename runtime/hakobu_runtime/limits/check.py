@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.block import Block, Numbers
 from hakobu_runtime.format.feature import Feature, Kind, Missing, Policy, Range
 from hakobu_runtime.format.manifest import Dtype, Manifest
 from hakobu_runtime.limits.breach import Breach, Rule, Verdict
@@ -17,7 +17,6 @@ from hakobu_runtime.limits.reason import invalid_reason, length_reason, missing_
 LONGEST_TEXT = 1_000_000
 """Characters of a free text that is scored: more are a mistake, and would take the memory that other rows need."""
 
-_ENDLESS = (-np.inf, np.inf)
 _NO_ROWS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
@@ -38,7 +37,7 @@ class Checked:
     seen_strings: NDArray[np.object_]
     """Shape (string features, n), before any policy."""
     invalid: Mapping[str, NDArray[np.int64]]
-    """For a number feature, the rows whose cell held nothing of its kind."""
+    """For each number feature that has any, the rows whose cell held nothing of its kind."""
 
     @property
     def scorable(self) -> NDArray[np.bool_]:
@@ -53,7 +52,7 @@ def check(block: Block, manifest: Manifest) -> Checked:
     """Hold each cell of `block` against its feature; a bad row never costs a good one."""
     numbers, strings = manifest.number_features, manifest.string_features
     draft = _Draft(block, manifest.dtype, len(numbers), len(strings))
-    draft.numbers(numbers)
+    draft.numbers(numbers, *manifest.number_limits)
     for place, feature in enumerate(strings):
         draft.string(place, feature)
     return draft.finish()
@@ -77,16 +76,17 @@ class _Draft:
         self._blanks: list[tuple[NDArray[np.int64], int]] = []
         self._invalid: dict[str, NDArray[np.int64]] = {}
 
-    def numbers(self, features: Sequence[Feature]) -> None:
+    def numbers(self, features: Sequence[Feature], low: NDArray[np.floating], high: NDArray[np.floating]) -> None:
         """Check the number features: one whose every cell is a number of its kind needs nothing but its range."""
-        bounds = tuple((feature.range.low, feature.range.high) if feature.range else _ENDLESS for feature in features)
-        low, high = _ends(bounds, self._dtype)
+        plain = [self._plain(feature) for feature in features]
         with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and NaN stays NaN
-            whole = np.array([self._take(place, feature) for place, feature in enumerate(features)], dtype=np.bool_)
+            lay_out(plain, self._seen_numbers)
             least = self._seen_numbers.min(axis=1, initial=np.inf)
             most = self._seen_numbers.max(axis=1, initial=-np.inf)
-        whole &= np.isfinite(least) & np.isfinite(most)
-        self._invalid = dict.fromkeys((feature.name for feature in features), _NO_ROWS)
+        whole = np.isfinite(least) & np.isfinite(most)
+        for place, values in enumerate(plain):
+            if values is None:
+                whole[place] = False
         below, above = ~(whole & (least >= low)), ~(whole & (most <= high))
         for place in np.flatnonzero(below | above).tolist():
             feature = features[place]
@@ -97,15 +97,13 @@ class _Draft:
             if feature.range is not None and above[place]:
                 self._out_of_range(place, feature, Rule.ABOVE, high[place])
 
-    def _take(self, place: int, feature: Feature) -> bool:
-        """Copy the column of a feature; say whether its cells are numbers of its kind, but for those not finite."""
-        block = self._block
-        values = block.numbers.get(feature.column)
-        if values is None or block.broken or feature.column in block.wrong:
-            self._seen_numbers[place] = np.nan
-            return False
-        self._seen_numbers[place] = values
-        return feature.kind is not Kind.INTEGER or bool((values == np.floor(values)).all())
+    def _plain(self, feature: Feature) -> Numbers | None:
+        """Return the column of a feature, but None where a cell is known to hold something else than it should."""
+        block, column = self._block, feature.column
+        values = block.numbers.get(column)
+        if values is None or block.broken or column in block.wrong:
+            return None
+        return values if feature.kind is not Kind.INTEGER or (values == np.floor(values)).all() else None
 
     def _number(self, place: int, feature: Feature) -> None:
         """Check one number feature for cells that are missing or no number of its kind."""
@@ -115,12 +113,13 @@ class _Draft:
         self._number_invalid(feature, derived)
         gaps = np.isnan(values)
         if feature.missing is not Missing.EXPECTED and gaps.any():
-            gaps[self._invalid[feature.name]] = False
+            gaps[self._invalid.get(feature.name, _NO_ROWS)] = False
             self._missing(feature, np.flatnonzero(gaps))
 
     def _number_invalid(self, feature: Feature, derived: Derived) -> None:
         rows = {int(row) for row in self._broken} | derived.invalid.keys()
-        self._invalid[feature.name] = np.array(sorted(rows), dtype=np.int64)
+        if rows:
+            self._invalid[feature.name] = np.array(sorted(rows), dtype=np.int64)
         lost = feature.policy is Policy.REJECT or feature.missing is Missing.REFUSED
         verdict = Verdict.REJECTED if lost else Verdict.WARNED
         name = feature.column if feature.part else feature.name
@@ -208,25 +207,29 @@ class _Draft:
 
     def finish(self) -> Checked:
         """Apply the policies and put the breaches in the order of the rows."""
-        # Always copies: the transpose of one row is contiguous already, and the edits would reach what is counted.
-        numbers = np.array(self._seen_numbers.T, order="C", copy=True)
+        numbers = rows_of(self._seen_numbers)
         strings = np.array(self._seen_strings.T, order="C", copy=True)
         for rows, place, value in self._edits:
             numbers[rows, place] = value
         for rows, place in self._blanks:
             strings[rows, place] = ""
         verdicts = worst(self._breaches, self._block.size)
-        breaches = tuple(sorted(self._breaches, key=lambda breach: breach.row))
+        breaches = tuple(sorted(self._breaches, key=attrgetter("row")))
         return Checked(numbers, strings, verdicts, breaches, self._seen_numbers, self._seen_strings, self._invalid)
 
 
-@lru_cache(maxsize=64)
-def _ends(bounds: tuple[tuple[float, float], ...], dtype: Dtype) -> NDArray[np.floating]:
-    """Return the lower and the upper ends of ranges, shape (2, n), as `dtype` has them."""
-    with np.errstate(over="ignore"):  # an end beyond float32 is infinite to it, and holds all the same
-        ends = np.array(bounds, dtype=dtype.value).reshape(-1, 2).T
-    ends.flags.writeable = False
-    return ends
+def lay_out(columns: Sequence[Numbers | None], into: NDArray[np.floating]) -> None:
+    """Put the `columns` into the rows of a matrix, rounded to its dtype; None becomes NaN."""
+    for place, values in enumerate(columns):
+        into[place] = np.nan if values is None else values
+
+
+def rows_of(columns: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the matrix whose columns are the rows of `columns`, (n, k) of (k, n), as models read it.
+
+    Always a copy: the transpose of one row is contiguous already, and the edits would reach what is counted.
+    """
+    return np.array(columns.T, order="C", copy=True)
 
 
 _out_of_range = {
@@ -239,9 +242,8 @@ _out_of_range = {
 
 def worst(breaches: Iterable[Breach], rows: int) -> NDArray[np.uint8]:
     """Return the worst verdict of each of `rows` rows, shape (rows,)."""
-    found: dict[int, int] = {}
-    for breach in breaches:
-        found[breach.row] = max(found.get(breach.row, 0), breach.verdict)
     verdicts = np.zeros(rows, dtype=np.uint8)
-    verdicts[list(found)] = list(found.values())
+    for breach in breaches:
+        if breach.verdict > verdicts[breach.row]:
+            verdicts[breach.row] = breach.verdict
     return verdicts

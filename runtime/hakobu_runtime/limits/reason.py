@@ -1,5 +1,7 @@
 """The words for a breach: the value, the rule, what was done, and under which policy."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from hakobu_runtime.format.feature import Feature, Kind, Policy, Range
@@ -19,9 +21,9 @@ def range_reason(feature: Feature, value: float, rule: Rule, verdict: Verdict, d
     limits = feature.range or Range(value, value)
     limit, word, end = (limits.low, "below", "lowest") if rule is Rule.BELOW else (limits.high, "above", "highest")
     source = "seen in training" if limits.learned else "allowed"
-    shown = _number(feature, limit, dtype)
+    shown = _limit(feature.kind, limit, dtype)
     done = f", scored as {shown}" if verdict is Verdict.CLIPPED else _done(feature, verdict)
-    left = _left(feature, _number(feature, value, dtype))
+    left = _left(feature, _number(feature.kind, value, dtype))
     return f"{left} is {word} {shown}, the {end} {source} (policy: {feature.policy}{done})"
 
 
@@ -86,11 +88,14 @@ def _done(feature: Feature, verdict: Verdict) -> str:
     return ", scored as missing" if as_missing else ""
 
 
-def _number(feature: Feature, value: float, dtype: Dtype) -> str:
-    if feature.kind is Kind.INTEGER and float(value).is_integer():
+def _number(kind: Kind, value: float, dtype: Dtype) -> str:
+    if kind is Kind.INTEGER and float(value).is_integer():
         return str(int(value))
     if dtype is Dtype.FLOAT64:
         return repr(float(value))
     short = np.float32(value)
     # A float32 file says 64.94 with 64.94000244140625; both read back as the same float32, and people know the first.
     return str(short) if float(short) == value else repr(float(value))
+
+
+_limit = lru_cache(maxsize=4096)(_number)  # the same few ends of ranges stand in all reasons

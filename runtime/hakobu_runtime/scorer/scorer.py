@@ -14,7 +14,7 @@ from hakobu_runtime.limits.check import check
 from hakobu_runtime.limits.derive import wanted
 from hakobu_runtime.model import Model
 from hakobu_runtime.rows.columns import block_of
-from hakobu_runtime.scorer.counting import count_at, places
+from hakobu_runtime.scorer.counting import count, lot_of, places
 from hakobu_runtime.scorer.record import Record
 from hakobu_runtime.scorer.scores import Score, Scored, Scores, refuse_what_is_no_number, scores_of
 from hakobu_runtime.scorer.single import Single
@@ -31,6 +31,10 @@ class Scorer:
         self._model = Model(model, manifest.tensors, classes)
         self._record = record
         self._single = Single(manifest, self._model, record) if Single.fits(manifest) else None
+
+    def load(self) -> bool:
+        """Load the model now, not when the first row comes; say whether this call did. Raises BundleError."""
+        return self._model.load()
 
     def flush(self) -> None:
         """Put the counts of all rows scored so far where they stay; without a record this does nothing."""
@@ -53,7 +57,7 @@ class Scorer:
             found = places(self.manifest, block, datetime.now(UTC))
             if keeper is not None:
                 keeper.take(scored, found)
-            self._record.add(count_at(found, self.manifest, scored, perf_counter() - started))
+            self._record.add(count(self.manifest, [lot_of(scored, found, perf_counter() - started)]))
         return scores_of(self.manifest, scored)
 
     def score_one(self, row: Mapping[str, object]) -> Score:

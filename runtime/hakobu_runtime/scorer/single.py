@@ -22,7 +22,7 @@ from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.check import LONGEST_TEXT, Checked
 from hakobu_runtime.model import Model, OneRow, Predicted
 from hakobu_runtime.rows.cells import plain_text
-from hakobu_runtime.scorer.counting import count_at, places
+from hakobu_runtime.scorer.counting import count, lot_of, places
 from hakobu_runtime.scorer.record import ENOUGH, Record
 from hakobu_runtime.scorer.scores import Score, Scored
 
@@ -129,9 +129,8 @@ class Single:
         rows = len(waiting)
         numbers = np.frombuffer(b"".join(packed), dtype=self._low.dtype).reshape(rows, len(self._low))
         strings = np.array(texts, dtype=object).reshape(rows, len(self._allowed))
-        nothing = {feature.name: np.empty(0, dtype=np.int64) for feature in self._manifest.number_features}
         verdicts = np.zeros(rows, dtype=np.uint8)
-        checked = Checked(numbers, strings, verdicts, (), numbers.T, strings.T, nothing)
+        checked = Checked(numbers, strings, verdicts, (), numbers.T, strings.T, {})
         read = self._texts_of(ids) | ({} if self._time is None else {self._time: np.array(times, dtype=object)})
         is_class = bool(self._classes)
         predicted = Predicted(
@@ -143,7 +142,7 @@ class Single:
         found = places(self._manifest, scored.block, datetime.now(UTC))
         if self._keeper is not None:
             self._keeper.take(scored, found)
-        return count_at(found, self._manifest, scored, sum(seconds))
+        return count(self._manifest, [lot_of(scored, found, sum(seconds))])
 
     def _texts_of(self, ids: tuple[tuple[object, ...], ...]) -> dict[str, NDArray[np.object_]]:
         """Return the id columns of the rows whose cells are `ids`, where predictions are kept."""
