@@ -10,7 +10,7 @@ from fidelity.answer import ABSOLUTE, RELATIVE
 from fidelity.case import Case
 from fidelity.outcome import Outcome, Verdict
 
-_NO_CONVERTER = re.compile(r"Unable to find a shape calculator.*?(?= remedy:|$)")
+_NO_CONVERTER = re.compile(r"there is no converter for \w+(?= remedy:|$)")
 _CLASS = re.compile(r"^(\w+Error: )?(\w+ cannot be exported to ONNX: )?")
 
 Found = tuple[Case, dict[str, Outcome]]
@@ -83,7 +83,7 @@ def page(all_found: Sequence[Found]) -> str:
 
 def _row(case: Case, found: dict[str, Outcome]) -> str:
     standard, ours = found["standard"], found["ours"]
-    words = _NO_CONVERTER.sub("the exporter has no converter.", note(ours))
+    words = _NO_CONVERTER.sub("there is no converter.", note(ours))
     words = _CLASS.sub("", words).replace("|", "\\|")
     if not words and standard.verdict is Verdict.WRONG:
         words = f"standard: {note(standard)}"
