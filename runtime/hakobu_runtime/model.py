@@ -76,6 +76,8 @@ class Model:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # An arena keeps what the largest runs took, once for each that ran beside others; malloc is as fast.
+        options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         try:
             return engine.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
