@@ -1,6 +1,6 @@
 """Records in memory, to hold two ways of counting against each other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.window import Span, Window
-from hakobu_runtime.scorer.record import Record
+from hakobu_runtime.scorer.record import Record, Source
 
 
 class Kept(Record):
@@ -16,18 +16,19 @@ class Kept(Record):
 
     def __init__(self) -> None:
         self.counts: dict[Window, WindowCounts] = {}
-        self._drains: list[Callable[[], Mapping[Window, WindowCounts]]] = []
+        self.rows = 0
+        self._sources: list[Source] = []
 
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         for window, found in counts.items():
             self.counts.setdefault(window, WindowCounts()).add(found)
 
-    def later(self, drain: Callable[[], Mapping[Window, WindowCounts]], *, now: bool) -> None:
-        self._drains.append(drain)
+    def later(self, source: Source, *, now: bool) -> None:
+        self._sources.append(source)
 
     def flush(self) -> None:
-        for drain in self._drains:
-            self.add(drain())
+        for source in self._sources:
+            self.add(source.drain())
 
     @property
     def today(self) -> WindowCounts:

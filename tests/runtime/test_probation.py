@@ -18,8 +18,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hakobu_runtime.bundle import open_bundle
-from hakobu_runtime.device import barred, events
-from hakobu_runtime.device.buffer import Buffer
+from hakobu_runtime.device import barred, buffer, events
 from hakobu_runtime.device.install import install, place, slot_of
 from hakobu_runtime.device.ledger import changing
 from hakobu_runtime.device.probation import begin, standing_of
@@ -290,7 +289,7 @@ def test_a_stream_goes_on_with_the_former_one_when_a_row_fails(state: State, pub
 def test_a_stream_goes_on_with_the_former_one_when_too_many_are_rejected(
     state: State, publisher: Any, update: Update, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Buffer, "ROWS", 50)
+    monkeypatch.setattr(buffer, "ENOUGH", 50)
     warned: list[str] = []
     update(publisher.strict("1.1.0"))
     many = 2 * 512 + 300

@@ -2,7 +2,7 @@
 
 import atexit
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device.counting import log, open_journal
@@ -13,15 +13,12 @@ from hakobu_runtime.errors import StateError
 from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Window
-from hakobu_runtime.scorer.record import ENOUGH
-
-Drain = Callable[[], Mapping[Window, WindowCounts]]
+from hakobu_runtime.scorer.record import ENOUGH, Source
 
 
 class Buffer:
     """Counts that wait in memory for the journal: at most 1,024 rows, at most one second, and never past the exit."""
 
-    ROWS = ENOUGH
     SECONDS = 1.0
 
     def __init__(self, state: State, bundle: Bundle, trial: Trial | None = None) -> None:
@@ -31,8 +28,9 @@ class Buffer:
         self.keeper = open_keeper(state, bundle)
         self._lock = threading.Lock()
         self._waiting: dict[Window, WindowCounts] = {}
-        self._rows = 0
-        self._drains: set[Drain] = set()
+        self.rows = 0
+        """How many rows have come since they were last handed over, but for those that wait where they were scored."""
+        self._sources: set[Source] = set()
         self._timer: threading.Timer | None = None
         atexit.register(self._try_flush)
 
@@ -40,15 +38,15 @@ class Buffer:
         """Take `counts` in, and hand all over to the journal when enough wait."""
         with self._lock:
             self._take(counts)
-            if self._rows >= self.ROWS:
+            if self.rows + sum(source.waiting for source in self._sources) >= ENOUGH:
                 self._flush()
             else:
                 self._start()
 
-    def later(self, drain: Drain, *, now: bool) -> None:
-        """Take what `drain` gives: `now`, or within a second, and in any case at the exit."""
+    def later(self, source: Source, *, now: bool) -> None:
+        """Take what `source` drains: `now`, or within a second, and in any case at the exit."""
         with self._lock:
-            self._drains.add(drain)
+            self._sources.add(source)
             if now:
                 self._flush()
             else:
@@ -69,7 +67,7 @@ class Buffer:
     def _take(self, counts: Mapping[Window, WindowCounts]) -> None:
         for window, found in counts.items():
             self._waiting.setdefault(window, WindowCounts()).add(found)
-            self._rows += found.rows
+            self.rows += found.rows
 
     def _start(self) -> None:
         if self._timer is None or not self._timer.is_alive():  # a process that was forked off has no threads
@@ -84,13 +82,14 @@ class Buffer:
 
     def _flush(self) -> None:
         # The timer runs on, for what comes next: ending its thread, and starting another, would be felt by three rows.
-        for drain in self._drains:
-            self._take(drain())
+        for source in self._sources:
+            self._take(source.drain())
+        self.rows = 0  # though the journal may refuse them: the next try is not made for each row that follows
         if self.keeper is not None:
             self.keeper.write()
         if self._waiting:
             with open_journal(self._state) as journal:
                 journal.add(self._model, self._waiting)
-            counted, self._waiting, self._rows = self._waiting, {}, 0
+            counted, self._waiting = self._waiting, {}
             if self._trial is not None:
                 self._trial.note(counted.values())

@@ -1,6 +1,6 @@
 """Where counts go while rows are scored in a program."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from hakobu_runtime.format.block import Wanted
@@ -9,8 +9,19 @@ from hakobu_runtime.format.window import Window
 from hakobu_runtime.scorer.counting import Places
 from hakobu_runtime.scorer.scores import Scored
 
-ENOUGH = 512
-"""How many rows may wait to be counted: those that went the fast way, and as many of the others."""
+ENOUGH = 1_000
+"""How many rows may wait to be counted, in all: 1,024 are promised, and some threads may each add one at once."""
+
+
+class Source(Protocol):
+    """Where rows wait that are not yet counted."""
+
+    @property
+    def waiting(self) -> int:
+        """How many they are."""
+
+    def drain(self) -> Mapping[Window, WindowCounts]:
+        """Count all of them; they wait no more."""
 
 
 class Keeper(Protocol):
@@ -29,6 +40,9 @@ class Keeper(Protocol):
 class Record(Protocol):
     """Where counts go, and predictions where they are kept."""
 
+    rows: int
+    """How many rows it took since it last tried to put all where they stay."""
+
     @property
     def keeper(self) -> Keeper | None:
         """Where predictions go; None where none are kept."""
@@ -37,8 +51,8 @@ class Record(Protocol):
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take the counts of rows that were scored."""
 
-    def later(self, drain: Callable[[], Mapping[Window, WindowCounts]], *, now: bool) -> None:
-        """Take what `drain` gives: `now`, or within a second, and in any case before the program ends."""
+    def later(self, source: Source, *, now: bool) -> None:
+        """Take what `source` drains: `now`, or within a second, and in any case before the program ends."""
 
     def flush(self) -> None:
         """Put all that was taken, and all that waits to be taken, where it stays."""

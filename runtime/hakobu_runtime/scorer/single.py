@@ -98,7 +98,7 @@ class Single:
         if self._record is not None:
             ids = tuple(map(row.get, self._ids)) if self._ids else ()
             self._waiting.append((packed, texts, time, code, odds, value, perf_counter() - started, ids))
-            if not self._told or len(self._waiting) >= ENOUGH:
+            if not self._told or len(self._waiting) + self._record.rows >= ENOUGH:
                 self._tell(self._record)
         if not self._classes:
             return Score(float(str(self._values.type(value))), {}, "ok", ())
@@ -116,7 +116,12 @@ class Single:
     def _tell(self, record: Record) -> None:
         """Let the record know that rows wait."""
         self._told = True
-        record.later(self.drain, now=len(self._waiting) >= ENOUGH)
+        record.later(self, now=len(self._waiting) + record.rows >= ENOUGH)
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait to be counted."""
+        return len(self._waiting)
 
     def drain(self) -> dict[Window, WindowCounts]:
         """Count all that waits, by window, and return it."""
