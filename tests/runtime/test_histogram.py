@@ -61,7 +61,7 @@ def test_rows_counted_together_have_the_counts_of_each(drawn: list[Drawn], size:
     for row, (_, found) in zip(values, drawn, strict=True):
         row[: min(size, len(found))] = found[:size]
     bins = [one for one, _ in drawn]
-    together = BinRows(bins).count(values, [0] * len(bins))
+    together = BinRows([one.edges for one in bins]).count(values, [0] * len(bins))
     assert [counts.tolist() for counts in together] == [
         one.count(row).tolist() for one, row in zip(bins, values, strict=True)
     ]

@@ -422,10 +422,13 @@ def test_whole_trees_pass() -> None:
 
 
 BROKEN_TREES = {
-    "circle": ({"nodes_truenodeids": [1, 0, 3], "nodes_trueleafs": [0, 0, 1]}, "in circles"),
-    "itself": ({"nodes_truenodeids": [0, 0, 3]}, "in circles"),
-    "one node of two": ({"nodes_falseleafs": [0, 1, 1], "nodes_falsenodeids": [1, 1, 3]}, "in circles"),
-    "one root of two": ({"tree_roots": [0, 0]}, "in circles"),
+    "circle": ({"nodes_truenodeids": [1, 0, 3], "nodes_trueleafs": [0, 0, 1]}, "in circles: the model is"),
+    "itself": ({"nodes_truenodeids": [0, 0, 3]}, "in circles: the model is"),
+    "one node of two": (
+        {"nodes_falseleafs": [0, 1, 1], "nodes_falsenodeids": [1, 1, 3]},
+        "in circles: the model is damaged",
+    ),
+    "one root of two": ({"tree_roots": [0, 0]}, "in circles: the model is"),
     "node": ({"nodes_truenodeids": [3, 0, 3]}, "'nodes_truenodeids' names something that is not there"),
     "leaf": ({"nodes_falsenodeids": [4, 1, 3]}, "'nodes_falsenodeids' names something that is not there"),
     "node below": ({"nodes_truenodeids": [-1, 0, 3]}, "'nodes_truenodeids' names something"),
@@ -434,9 +437,9 @@ BROKEN_TREES = {
     "feature below": ({"nodes_featureids": [0, -5, 0]}, "'nodes_featureids' names something"),
     "flag": ({"nodes_trueleafs": [0, 2, 1]}, "'nodes_trueleafs' names something"),
     "target": ({"leaf_targetids": [0, 1, 0, 2]}, "'leaf_targetids' names something"),
-    "no targets": ({"n_targets": None}, "has no attribute 'n_targets'"),
+    "no targets": ({"n_targets": None}, "'n_targets' is missing: the model is damaged; export it again"),
     "short": ({"nodes_falseleafs": [1, 1]}, "'nodes_falseleafs' has 2 numbers for 3 nodes"),
-    "none": ({"nodes_falsenodeids": None}, "has no attribute 'nodes_falsenodeids'"),
+    "none": ({"nodes_falsenodeids": None}, "'nodes_falsenodeids' is missing"),
 }
 
 

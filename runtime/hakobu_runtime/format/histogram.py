@@ -71,7 +71,7 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
     def count(self, values: NDArray[np.floating], invalid: int = 0) -> Counts:
         """Count `values`, shape (n,), NaN as missing, of which `invalid` NaNs stand for cells that hold no number."""
-        (counts,) = _rows_of(self.edges).count(values[np.newaxis], [invalid])
+        (counts,) = _alone(self.edges).count(values[np.newaxis], [invalid])
         return counts
 
     def _edges_as(self, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
@@ -79,8 +79,8 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
 
 @lru_cache(maxsize=1024)
-def _rows_of(edges: tuple[float, ...]) -> "BinRows":
-    return BinRows([NumberBins(edges)])
+def _alone(edges: tuple[float, ...]) -> "BinRows":
+    return BinRows([edges])
 
 
 @lru_cache(maxsize=1024)
@@ -94,13 +94,10 @@ def _edges(edges: tuple[float, ...], dtype: np.dtype[np.floating]) -> NDArray[np
 class BinRows:
     """The bins of each row of a matrix, counted at once, which takes half of the time where the rows are short."""
 
-    def __init__(self, bins: Sequence[NumberBins]) -> None:
-        self._edges = [len(one.edges) for one in bins]
-        self._most = max(self._edges, default=0)
-        self._limits = np.full((len(bins), self._most), np.nan)
-        for row, one in zip(self._limits, bins, strict=True):
-            row[: len(one.edges)] = one.edges  # filled up with NaN, below which nothing lies
-        self._narrow: NDArray[np.floating] | None = None
+    def __init__(self, edges: Sequence[tuple[float, ...]]) -> None:
+        self._edges = edges
+        self._most = max(map(len, edges), default=0)
+        self._limits: dict[np.dtype[np.floating], NDArray[np.floating]] = {}
 
     def count(self, values: NDArray[np.floating], invalid: Sequence[int]) -> list[Counts]:
         """Count each row of `values`, shape (k, n), over its own of the k bins, as `NumberBins.count` does."""
@@ -113,15 +110,17 @@ class BinRows:
             for top in range(0, rows, height):
                 some = slice(top, top + height)
                 found[some] += _below_and_missing(values[some, first : first + width], limits[some])
-        return _counts(found, self._edges, size, invalid)
+        return _counts(found, [len(known) for known in self._edges], size, invalid)
 
     def _limits_as(self, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-        if dtype != np.float32:
-            return self._limits
-        if self._narrow is None:
-            with np.errstate(over="ignore"):  # an edge beyond float32 is endless there, which is what comparing needs
-                self._narrow = self._limits.astype(np.float32)
-        return self._narrow
+        """Return the edges as the rows of a matrix, filled up with NaN, below which nothing lies."""
+        limits = self._limits.get(dtype)
+        if limits is None:
+            limits = np.full((len(self._edges), self._most), np.nan, dtype=dtype)
+            for row, known in zip(limits, self._edges, strict=True):
+                row[: len(known)] = _edges(known, dtype)
+            self._limits[dtype] = limits
+        return limits
 
 
 def _below_and_missing(values: NDArray[np.floating], limits: NDArray[np.floating]) -> Counts:

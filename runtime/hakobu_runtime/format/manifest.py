@@ -212,7 +212,7 @@ class Manifest(Value, frozen=True, dict=True):
     @cached_property
     def number_bins(self) -> BinRows:
         """The bins of the number features, in their order."""
-        return BinRows([feature.number_bins for feature in self.number_features])
+        return BinRows([feature.number_bins.edges for feature in self.number_features])
 
     @cached_property
     def number_limits(self) -> NDArray[np.floating]:

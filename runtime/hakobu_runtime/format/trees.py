@@ -21,7 +21,7 @@ def check_trees(numbers: Mapping[str, Ints]) -> None:
     """
     missing = sorted(INTS - numbers.keys())
     if missing:
-        raise FormatError(f"operator 'TreeEnsemble' has no attribute {missing[0]!r}")
+        raise _wrong(missing[0], "is missing")
     roots, targets = numbers["tree_roots"], numbers["leaf_targetids"]
     size, leaves = len(numbers["nodes_featureids"]), len(targets)
     for flags, places in ANSWERS.items():
@@ -34,7 +34,7 @@ def check_trees(numbers: Mapping[str, Ints]) -> None:
     _hold("tree_roots", roots, size)
     inner = [numbers[places][numbers[flags] == 0] for flags, places in ANSWERS.items()]
     if np.bincount(np.concatenate([roots, *inner]), minlength=1).max() > 1:
-        raise FormatError("operator 'TreeEnsemble': two ways lead to one node, so that a row might go in circles")
+        raise _wrong("tree_roots", "and the answers lead to one node twice, so that a row might go in circles")
 
 
 def _hold(name: str, found: Ints, end: int | Ints) -> None:
