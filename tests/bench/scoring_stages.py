@@ -17,6 +17,7 @@ import hakobu_runtime.device.run
 import hakobu_runtime.device.scoring
 import hakobu_runtime.limits.check
 import hakobu_runtime.rows.growing
+import hakobu_runtime.scorer.counting
 import hakobu_runtime.scorer.scorer
 from hakobu_runtime.device.counting import open_journal
 from hakobu_runtime.device.order import Order
@@ -33,8 +34,9 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("check", hakobu_runtime.scorer.scorer, "check"),
     ("lay out", hakobu_runtime.limits.check, "lay_out"),
     ("lay out", hakobu_runtime.limits.check, "rows_of"),
-    ("count", hakobu_runtime.device.run, "count"),
-    ("count", hakobu_runtime.device.scoring, "lot_of"),
+    ("count", hakobu_runtime.device.scoring, "sums_of"),
+    ("count", hakobu_runtime.scorer.counting.Sums, "add"),
+    ("count", hakobu_runtime.device.run, "counts_of"),
     ("journal", Journal, "checkpoint"),
     ("infer", Model, "predict"),
     ("columns", hakobu_runtime.device.scoring, "output_columns"),

@@ -26,7 +26,7 @@ from hakobu_runtime.format.tally import ModelName, Tally
 from hakobu_runtime.format.window import Window
 from hakobu_runtime.journal.packed import unpack
 from hakobu_runtime.rows.source import open_rows
-from hakobu_runtime.scorer.counting import count, lot_of, places
+from hakobu_runtime.scorer.counting import count, places
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.trust import Keyring, Pin, PrivateKey
 from hakobu_runtime.uplink.parcel import pack_parcel
@@ -162,8 +162,10 @@ def _parcels(box: Path, key: PrivateKey, rows: Path, folder: Path) -> None:
     scorer = Scorer(bundle.manifest, bundle.model)
     model = ModelName(bundle.manifest.name, bundle.manifest.version, bundle.digest)
     with open_rows(rows, scorer.wanted(), block_rows=100) as blocks:
-        lots = [lot_of(scorer.score_block(block), places(bundle.manifest, block, NOW), 0.01) for block in blocks]
-    counted = [count(bundle.manifest, [lot]) for lot in lots]
+        counted = [
+            count(bundle.manifest, scorer.score_block(block), places(bundle.manifest, block, NOW), 0.01)
+            for block in blocks
+        ]
     for number in range(6):
         device, own = f"device-{number}", PrivateKey.generate()
         sums: dict[Window, WindowCounts] = {}

@@ -61,7 +61,10 @@ def test_rows_counted_together_have_the_counts_of_each(drawn: list[Drawn], size:
     for row, (_, found) in zip(values, drawn, strict=True):
         row[: min(size, len(found))] = found[:size]
     bins = [one for one, _ in drawn]
-    together = BinRows([one.edges for one in bins]).count(values, [0] * len(bins))
+    rows = BinRows([one.edges for one in bins])
+    together = rows.counts(rows.below(values), size)
+    in_parts = rows.counts(rows.below(values[:, : size // 3]) + rows.below(values[:, size // 3 :]), size)
+    assert [counts.tolist() for counts in in_parts] == [counts.tolist() for counts in together]
     assert [counts.tolist() for counts in together] == [
         one.count(row).tolist() for one, row in zip(bins, values, strict=True)
     ]

@@ -14,7 +14,7 @@ from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Span, Window
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.rows.columns import block_of
-from hakobu_runtime.scorer.counting import count, lot_of, places
+from hakobu_runtime.scorer.counting import count, places
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.trust import Keyring
 
@@ -70,7 +70,7 @@ def counts_of(scorer: Scorer, **columns: Sequence[object]) -> dict[Window, dict[
     rows = max(len(cells) for cells in columns.values())
     table = {name: columns.get(name, [cell] * rows) for name, cell in ROW.items()}
     scored = scorer.score_block(block_of(table, scorer.wanted()))
-    found = count(scorer.manifest, [lot_of(scored, places(scorer.manifest, scored.block, NOW), 0.001)])
+    found = count(scorer.manifest, scored, places(scorer.manifest, scored.block, NOW), 0.001)
     return {window: {"rows": c.rows, "verdicts": c.verdicts, "features": c.features} for window, c in found.items()}
 
 

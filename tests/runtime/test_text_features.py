@@ -22,7 +22,7 @@ from hakobu_runtime.limits import check as check_module
 from hakobu_runtime.limits.breach import Verdict
 from hakobu_runtime.limits.check import Checked, check
 from hakobu_runtime.model import Model, cuts
-from hakobu_runtime.scorer.counting import count, lot_of, places
+from hakobu_runtime.scorer.counting import count, places
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.single import Single
 
@@ -165,8 +165,8 @@ def test_a_text_beyond_all_measure_is_never_scored(monkeypatch: pytest.MonkeyPat
 def test_lengths_are_counted_and_never_the_texts() -> None:
     manifest, scorer = promise(note()), Scorer(promise(note()), content())
     block = Block(0, 6, {}, {"note": np.array(["abc", "abcd", "1234567", "12345678", "x" * 21, ""], dtype=object)})
-    lot = lot_of(scorer.score_block(block), places(manifest, block, datetime(2026, 11, 21, tzinfo=UTC)), 0.1)
-    (found,) = count(manifest, [lot]).values()
+    windows = places(manifest, block, datetime(2026, 11, 21, tzinfo=UTC))
+    (found,) = count(manifest, scorer.score_block(block), windows, 0.1).values()
     assert found.features["note"].tolist() == [1, 2, 1, 1, 1, 0]
     assert found.breaches == {"note": {"too short": 1, "too long": 1}}
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Semaphore
 from typing import Generic, TypeVar
 
 from hakobu_runtime.errors import InputError
@@ -27,7 +28,8 @@ def in_order(
     """
     many = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(many, thread_name_prefix="hakobu") as pool:
-        line = _Line(pool, finish, skip)
+        # Half of the threads read at a time: it takes the most memory, and Python's lock is free for the others.
+        line = _Line(pool, finish, skip, Semaphore(max(1, many // 2)))
         try:
             for piece in pieces:
                 line.take(piece)
@@ -44,11 +46,14 @@ class _Line(Generic[T]):
     for those before it to be read; that is never long, for they were begun earlier.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, finish: Callable[[Block, int], T], skip: int) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, finish: Callable[[Block, int], T], skip: int, reading: Semaphore
+    ) -> None:
         self._pool = pool
         self._finish = finish
         self._skip = skip
         self._skipped = 0
+        self._reading = reading
         self._end: Future[int] | None = None
         """How many rows stand in all pieces that were taken; None while their number was plain to see."""
         self._working: deque[Future[T | None]] = deque()
@@ -79,7 +84,8 @@ class _Line(Generic[T]):
         piece = only.pop()
         position = piece.position
         try:
-            block = piece.read(0)
+            with self._reading:
+                block = piece.read(0)
             first = start.result()
             end.set_result(first + block.size)
         except InputError:

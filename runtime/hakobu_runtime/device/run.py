@@ -17,20 +17,17 @@ from hakobu_runtime.device.probation import Trial
 from hakobu_runtime.device.scoring import Finished, Scoring
 from hakobu_runtime.device.summary import Summary
 from hakobu_runtime.errors import InputError
-from hakobu_runtime.format.counts import WindowCounts
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.format.window import Window
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.rows.source import Rows, open_rows, open_stream
-from hakobu_runtime.scorer.counting import Lot, count
+from hakobu_runtime.scorer.counting import Sums, counts_of
 
 Advance = Callable[[int, int | None, int], None]
 """Hears bytes read, bytes in all (None when not known), and rows done."""
 Warn = Callable[[str], None]
 """Hears one line about what a person should know."""
 
-COUNTED_AT_ONCE = 3
-"""How many blocks wait for each other to be counted, at most: their cells have to be kept until then."""
 COMMIT_SECONDS = 0.5
 """How much work a power cut may cost; the next run does it again."""
 
@@ -88,8 +85,7 @@ class _Run:
         self._order = order
         self._warn = warn
         self._trial = trial
-        self._uncounted: list[Lot] = []
-        self._waiting: dict[Window, WindowCounts] = {}
+        self._waiting: dict[Window, Sums] = {}
         self._committed = monotonic()
         self._sealed = False
         self._parts: list[Part] = []
@@ -155,37 +151,33 @@ class _Run:
         for outlet, content in zip(self._outlets, finished.contents, strict=True):
             outlet.write(content)
         self.summary.note(finished.verdicts, finished.breaches, finished.first)
-        self._uncounted.append(finished.lot)
-        if len(self._uncounted) >= COUNTED_AT_ONCE:
-            self._count()
+        for window, sums in finished.sums.items():
+            if window in self._waiting:
+                self._waiting[window].add(sums)
+            else:
+                self._waiting[window] = sums
         if self._keeper is not None:
             self._keeper.hold(finished.kept)
-
-    def _count(self) -> None:
-        """Count the blocks that were written."""
-        for window, found in count(self.scoring.manifest, self._uncounted).items():
-            self._waiting.setdefault(window, WindowCounts()).add(found)
-        self._uncounted.clear()
 
     def _commit(self, position: int, *, seal: bool = False) -> None:
         """Put all so far on the disk, and then its counts and its place into the journal, in one transaction."""
         self._committed = monotonic()
-        self._count()
         if self._keeper is not None:
             self._keeper.write()  # before the counts, and before the end: of what waits for that there is no bound
         if self._order.counts_at_end and not seal:
             return
+        counts = {window: counts_of(self.scoring.manifest, sums) for window, sums in self._waiting.items()}
         sizes = [outlet.seal() if seal else outlet.sync() for outlet in self._outlets]
         if self._order.resumes:
             progress = Mark.of(self._likeness, sizes, self.summary, sealed=seal).progress(self.summary.rows, position)
-            self._journal.checkpoint(self._order.key, progress, self._model, self._waiting)
+            self._journal.checkpoint(self._order.key, progress, self._model, counts)
         else:
-            self._journal.add(self._model, self._waiting)
-        counted, self._waiting = self._waiting, {}
+            self._journal.add(self._model, counts)
+        self._waiting = {}
         self._sealed = seal
         give_back_freed_memory()
         if self._trial is not None:
-            self._trial.note(counted.values())
+            self._trial.note(counts.values())
             if self._order.resumes:
                 self._trial.check()
 

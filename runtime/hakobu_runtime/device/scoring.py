@@ -1,5 +1,6 @@
 """What becomes of a block: its rows as bytes for each file that is written, and its counts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -14,10 +15,11 @@ from hakobu_runtime.device.outcomes_keeper import Found, Keeper
 from hakobu_runtime.device.output import check_carried, output_columns
 from hakobu_runtime.device.problems import problem_columns
 from hakobu_runtime.format.block import Block
+from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.breach import Breach
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.rows.growing import Columns, growth_of
-from hakobu_runtime.scorer.counting import Lot, lot_of, places
+from hakobu_runtime.scorer.counting import Sums, places, sums_of
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.scores import Scored
 
@@ -34,8 +36,8 @@ class Finished:
     breaches: tuple[Breach, ...]
     contents: tuple[bytes, ...]
     """What goes into each file."""
-    lot: Lot
-    """What is yet to be counted, with those of other blocks."""
+    sums: Mapping[Window, Sums]
+    """What was counted."""
     kept: Found
     """What is kept of its predictions, where they are kept."""
 
@@ -67,10 +69,10 @@ class Scoring:
         tables = self._tables(scored)
         contents = tuple(growth.rows(table) for growth, table in zip(self.growths, tables, strict=True))
         found = places(manifest, block, datetime.now(UTC))
-        lot = lot_of(scored, found, perf_counter() - started)
+        sums = sums_of(manifest, scored, found, perf_counter() - started)
         kept = {} if self._keeper is None else self._keeper.of(scored, found)
         checked = scored.checked
-        return Finished(block.first, position, checked.verdicts, checked.breaches, contents, lot, kept)
+        return Finished(block.first, position, checked.verdicts, checked.breaches, contents, sums, kept)
 
     def empty(self, place: int) -> Columns:
         """Return the columns, without rows, of the file at this place among the growths."""

@@ -71,7 +71,8 @@ class NumberBins(Value, frozen=True, tag="numbers", tag_field="of"):
 
     def count(self, values: NDArray[np.floating], invalid: int = 0) -> Counts:
         """Count `values`, shape (n,), NaN as missing, of which `invalid` NaNs stand for cells that hold no number."""
-        (counts,) = _alone(self.edges).count(values[np.newaxis], [invalid])
+        alone = _alone(self.edges)
+        (counts,) = alone.counts(alone.below(values[np.newaxis]), len(values), np.array([invalid]))
         return counts
 
     def _edges_as(self, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
@@ -99,8 +100,11 @@ class BinRows:
         self._most = max(map(len, edges), default=0)
         self._limits: dict[np.dtype[np.floating], NDArray[np.floating]] = {}
 
-    def count(self, values: NDArray[np.floating], invalid: Sequence[int]) -> list[Counts]:
-        """Count each row of `values`, shape (k, n), over its own of the k bins, as `NumberBins.count` does."""
+    def below(self, values: NDArray[np.floating]) -> Counts:
+        """Return how many of each row of `values`, shape (k, n), lie below each of its edges, and how many are NaN.
+
+        The shape is (k, most edges + 1), the NaNs last. What several matrices give may be added up.
+        """
         limits, (rows, size) = self._limits_as(values.dtype), values.shape
         found = np.zeros((rows, self._most + 1), dtype=np.int64)
         # Parts of one width: numpy is four times slower with a narrow one that is left over.
@@ -110,7 +114,30 @@ class BinRows:
             for top in range(0, rows, height):
                 some = slice(top, top + height)
                 found[some] += _below_and_missing(values[some, first : first + width], limits[some])
-        return _counts(found, [len(known) for known in self._edges], size, invalid)
+        return found
+
+    def counts(self, below: Counts, size: int, invalid: Counts | None = None) -> list[Counts]:
+        """Return the counts of each of the k rows over its own bins, from what `below` said of `size` values each.
+
+        `invalid`, shape (k,), says how many of the NaNs stand for cells that hold no number.
+        """
+        missing, most = below[:, -1], below.shape[1] - 1
+        wrong = np.zeros_like(missing) if invalid is None else invalid
+        for many, gaps in zip(wrong.tolist(), missing.tolist(), strict=True):
+            if not 0 <= many <= gaps:
+                raise FormatError(f"{many} cells hold no number, but only {gaps} are NaN")
+        counts = np.empty((len(below), most + 3), dtype=np.int64)
+        counts[:, 0] = below[:, 0]
+        np.subtract(below[:, 1:-1], below[:, :-2], out=counts[:, 1:most])
+        counts[:, most] = size - missing - below[:, most - 1]
+        counts[:, -2], counts[:, -1] = missing - wrong, wrong
+        rows = list(counts)
+        for place, known in enumerate(map(len, self._edges)):
+            if known < most:  # nothing lies below the NaN that stand in for further edges
+                row = np.concatenate([counts[place, : known + 1], counts[place, -2:]])
+                row[known] = size - missing[place] - below[place, known - 1]
+                rows[place] = row
+        return rows
 
     def _limits_as(self, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
         """Return the edges as the rows of a matrix, filled up with NaN, below which nothing lies."""
@@ -138,30 +165,6 @@ def _below_and_missing(values: NDArray[np.floating], limits: NDArray[np.floating
     lanes = np.add.reduce(answers.view(np.uint64).reshape(rows, most + 1, wide, _LANES // 8), axis=3)
     found: Counts = np.add.reduce(lanes.view(np.uint8).reshape(rows, most + 1, -1), axis=2, dtype=np.int64)
     return found
-
-
-def _counts(found: Counts, edges: Sequence[int], size: int, invalid: Sequence[int]) -> list[Counts]:
-    """Return the counts of rows of `size` values each: so many lie below each of their `edges`, or are missing.
-
-    `found` has the shape (k, most edges + 1), the missing ones last; `invalid` of them are no numbers.
-    """
-    missing, most = found[:, -1], found.shape[1] - 1
-    wrong = np.array(invalid, dtype=np.int64)
-    for many, gaps in zip(invalid, missing.tolist(), strict=True):
-        if not 0 <= many <= gaps:
-            raise FormatError(f"{many} cells hold no number, but only {gaps} are NaN")
-    counts = np.empty((len(found), most + 3), dtype=np.int64)
-    counts[:, 0] = found[:, 0]
-    np.subtract(found[:, 1:-1], found[:, :-2], out=counts[:, 1:most])
-    counts[:, most] = size - missing - found[:, most - 1]
-    counts[:, -2], counts[:, -1] = missing - wrong, wrong
-    rows = list(counts)
-    for place, known in enumerate(edges):
-        if known < most:  # nothing lies below the NaN that stand in for further edges
-            row = np.concatenate([counts[place, : known + 1], counts[place, -2:]])
-            row[known] = size - missing[place] - found[place, known - 1]
-            rows[place] = row
-    return rows
 
 
 class CategoryBins(Value, frozen=True, tag="categories", tag_field="of"):

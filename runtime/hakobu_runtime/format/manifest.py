@@ -13,7 +13,7 @@ from hakobu_runtime.errors import BundleError, FormatError, TooNewError
 from hakobu_runtime.format.best_before import STALE, BestBefore
 from hakobu_runtime.format.codec import Value, decode
 from hakobu_runtime.format.feature import Baseline, Feature
-from hakobu_runtime.format.histogram import BinRows, CategoryBins
+from hakobu_runtime.format.histogram import BinRows, CategoryBins, NumberBins
 from hakobu_runtime.format.window import Span
 
 SCHEMA: Final = "hakobu.manifest/1"
@@ -213,6 +213,12 @@ class Manifest(Value, frozen=True, dict=True):
     def number_bins(self) -> BinRows:
         """The bins of the number features, in their order."""
         return BinRows([feature.number_bins.edges for feature in self.number_features])
+
+    @cached_property
+    def score_bins(self) -> BinRows | None:
+        """The bins of the number that is watched of the outputs, as the only row; None where none is."""
+        scores = self.outputs.scores
+        return BinRows([scores.bins.edges]) if scores and isinstance(scores.bins, NumberBins) else None
 
     @cached_property
     def number_limits(self) -> NDArray[np.floating]:

@@ -1,20 +1,22 @@
 """Counting what was scored: exact, by the window that each row belongs to."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakobu_runtime.format.block import Block
 from hakobu_runtime.format.counts import LATENCY_EDGES_US, WindowCounts
+from hakobu_runtime.format.feature import Feature
 from hakobu_runtime.format.histogram import Counts
 from hakobu_runtime.format.manifest import Classification, Manifest, WindowBy
 from hakobu_runtime.format.window import Span, Window
-from hakobu_runtime.limits.breach import Breach, Verdict
+from hakobu_runtime.limits.breach import Breach, Rule, Verdict
 from hakobu_runtime.limits.dates import as_utc, read_moment
 from hakobu_runtime.limits.derive import lengths_of
 from hakobu_runtime.scorer.scores import VERDICTS, Scored, score_of
@@ -26,11 +28,43 @@ _LATEST = timedelta(days=1)
 """How far a row's own time may lie ahead of the clock: the width of the time zones, about."""
 
 
-class Lot(NamedTuple):
-    """What is counted of a block, or of some rows of one; those of several blocks can be counted at once."""
+@dataclass(slots=True)
+class Sums:
+    """What is counted of some rows of one window, as arrays: `add` takes microseconds; `counts_of` reads them."""
 
-    found: Places
-    """The windows of its rows."""
+    verdicts: Counts
+    """One a verdict."""
+    numbers: Counts
+    """As BinRows counts the number features."""
+    invalid: Counts
+    """For each number feature, how many cells held nothing of its kind."""
+    texts: list[Counts]
+    """For each string feature, over the slots of its bins."""
+    labels: Counts | None
+    """Over the slots of the classes, of a classification."""
+    scores: Counts | None
+    """As BinRows counts the numbers that are watched of the outputs, where the model gives any."""
+    breaches: Counter[tuple[str, Rule]]
+    latency: Counts
+
+    def add(self, other: "Sums") -> None:
+        """Take the rows of `other` in, which were scored by the same model."""
+        self.verdicts += other.verdicts
+        self.numbers += other.numbers
+        self.invalid += other.invalid
+        for into, more in zip(self.texts, other.texts, strict=True):
+            into += more
+        if self.labels is not None and other.labels is not None:
+            self.labels += other.labels
+        if self.scores is not None and other.scores is not None:
+            self.scores += other.scores
+        self.breaches.update(other.breaches)
+        self.latency += other.latency
+
+
+class _Lot(NamedTuple):
+    """What is counted of a block, or of some rows of one."""
+
     numbers: NDArray[np.floating]
     """Shape (number features, n), before any policy."""
     strings: NDArray[np.object_]
@@ -44,15 +78,18 @@ class Lot(NamedTuple):
     """The classes of the rows that were not rejected, of a classification."""
     score: NDArray[np.floating] | None
     """The numbers that are watched of these rows, where the model gives any."""
-    pace: float
-    """Microseconds a row."""
 
 
-def lot_of(scored: Scored, found: Places, seconds: float) -> Lot:
-    """Return what is counted of a block whose rows lie in the windows `found`, and which was scored in `seconds`."""
+def count(manifest: Manifest, scored: Scored, found: Places, seconds: float) -> dict[Window, WindowCounts]:
+    """Count a block whose rows lie in the windows `found`, and which was scored in `seconds`."""
+    sums = sums_of(manifest, scored, found, seconds)
+    return {window: counts_of(manifest, one) for window, one in sums.items()}
+
+
+def sums_of(manifest: Manifest, scored: Scored, found: Places, seconds: float) -> dict[Window, Sums]:
+    """Return the same before it is read out, for adding up many blocks."""
     checked, predicted = scored.checked, scored.predicted
-    return Lot(
-        found,
+    lot = _Lot(
         checked.seen_numbers,
         checked.seen_strings,
         checked.invalid,
@@ -60,17 +97,28 @@ def lot_of(scored: Scored, found: Places, seconds: float) -> Lot:
         checked.breaches,
         predicted.codes,
         score_of(predicted),
-        seconds * 1e6 / max(1, len(checked)),
     )
+    pace = seconds * 1e6 / max(1, len(checked))
+    return {window: _sums(manifest, lot if rows is None else _some(lot, rows), pace) for window, rows in found.items()}
 
 
-def count(manifest: Manifest, lots: Iterable[Lot]) -> dict[Window, WindowCounts]:
-    """Count some blocks into the windows of their rows; at once what lies in one window, in half of the time."""
-    whole: dict[Window, list[Lot]] = {}
-    for lot in lots:
-        for window, rows in lot.found.items():
-            whole.setdefault(window, []).append(lot if rows is None else _some(lot, rows))
-    return {window: _count(manifest, alike) for window, alike in whole.items()}
+def counts_of(manifest: Manifest, sums: Sums) -> WindowCounts:
+    """Return what was counted, by the names of the manifest."""
+    rows = int(sums.verdicts.sum())
+    counts = WindowCounts(rows=rows, verdicts=dict(zip(VERDICTS, sums.verdicts.tolist(), strict=True)))
+    names = [feature.name for feature in manifest.number_features]
+    counts.features = dict(zip(names, manifest.number_bins.counts(sums.numbers, rows, sums.invalid), strict=True))
+    for feature, texts in zip(manifest.string_features, sums.texts, strict=True):
+        counts.features[feature.name] = texts
+    if sums.labels is not None:
+        counts.outputs["labels"] = sums.labels
+    if sums.scores is not None and manifest.score_bins is not None:
+        scored = rows - counts.verdicts[Verdict.REJECTED.word]
+        (counts.outputs["scores"],) = manifest.score_bins.counts(sums.scores, scored)
+    for (name, rule), many in sums.breaches.items():
+        counts.breaches.setdefault(name, {})[rule.value] = many
+    counts.latency = sums.latency
+    return counts
 
 
 def places(manifest: Manifest, block: Block, now: datetime) -> Places:
@@ -100,13 +148,13 @@ def _window(text: str, pattern: str | None, earliest: datetime, now: datetime, s
     return Window.of(moment, span) if moment is not None and believable else None
 
 
-def _some(lot: Lot, rows: NDArray[np.int64]) -> Lot:
+def _some(lot: _Lot, rows: NDArray[np.int64]) -> _Lot:
     """Return what stands in the `rows` of a block."""
     chosen = np.zeros(len(lot.verdicts), dtype=np.bool_)
     chosen[rows] = True
     kept = chosen[lot.verdicts != Verdict.REJECTED]
     places = set(rows.tolist())
-    return lot._replace(
+    return _Lot(
         numbers=lot.numbers[:, rows],
         strings=lot.strings[:, rows],
         invalid={name: wrong[chosen[wrong]] for name, wrong in lot.invalid.items()},
@@ -117,53 +165,31 @@ def _some(lot: Lot, rows: NDArray[np.int64]) -> Lot:
     )
 
 
-def _count(manifest: Manifest, lots: Sequence[Lot]) -> WindowCounts:
-    """Count lots that lie in one window."""
-    verdicts = _joined([lot.verdicts for lot in lots])
-    counts = WindowCounts(rows=len(verdicts))
-    worse = VERDICTS[1:] if verdicts.any() else ()
-    found = {word: int(np.count_nonzero(verdicts == code)) for code, word in enumerate(worse, 1)}
-    counts.verdicts = dict.fromkeys(VERDICTS, 0) | found
-    counts.verdicts[VERDICTS[0]] = counts.rows - sum(found.values())
-    counts.features = _features(manifest, lots)
-    counts.outputs = _outputs(manifest, lots)
-    for breach in chain.from_iterable(lot.breaches for lot in lots):
-        rules = counts.breaches.setdefault(breach.name, {})
-        rules[breach.rule.value] = rules.get(breach.rule.value, 0) + 1
-    for lot in lots:
-        counts.latency[bisect_left(LATENCY_EDGES_US, lot.pace)] += len(lot.verdicts)
-    return counts
-
-
-def _features(manifest: Manifest, lots: Sequence[Lot]) -> dict[str, Counts]:
-    numbers, strings = _joined([lot.numbers for lot in lots]), _joined([lot.strings for lot in lots])
-    names = [feature.name for feature in manifest.number_features]
-    wrong = dict.fromkeys(names, 0)
-    for name, rows in chain.from_iterable(lot.invalid.items() for lot in lots):
-        wrong[name] += len(rows)
-    counts = dict(zip(names, manifest.number_bins.count(numbers, [*wrong.values()]), strict=True))
-    for texts, feature in zip(strings, manifest.string_features, strict=True):
-        if feature.is_category:
-            counts[feature.name] = feature.category_bins.count(texts)
-        else:
-            counts[feature.name] = feature.number_bins.count(lengths_of(texts))
-    return counts
-
-
-def _outputs(manifest: Manifest, lots: Sequence[Lot]) -> dict[str, Counts]:
-    """Count what the model gave, over the bins of the outputs."""
-    found: dict[str, Counts] = {}
-    outputs = manifest.outputs
-    codes = [lot.codes for lot in lots if lot.codes is not None]
-    if isinstance(outputs, Classification) and codes:
+def _sums(manifest: Manifest, lot: _Lot, pace: float) -> Sums:
+    """Count a lot, of which each row took `pace` microseconds."""
+    outputs, bins = manifest.outputs, manifest.score_bins
+    invalid = np.zeros(len(lot.numbers), dtype=np.int64)
+    if lot.invalid:
+        invalid[:] = [len(lot.invalid.get(feature.name, ())) for feature in manifest.number_features]
+    labels = None
+    if isinstance(outputs, Classification) and lot.codes is not None:
         # The bins of the labels are the classes in their order, then "other" and "missing", which no model gives.
-        found["labels"] = np.bincount(_joined(codes), minlength=outputs.labels.bins.size)
-    scores = [lot.score for lot in lots if lot.score is not None]
-    if outputs.scores is not None and scores:
-        found["scores"] = outputs.scores.bins.count(np.ascontiguousarray(_joined(scores)))
-    return found
+        labels = np.bincount(lot.codes, minlength=outputs.labels.bins.size)
+    latency = np.zeros(len(LATENCY_EDGES_US) + 1, dtype=np.int64)
+    latency[bisect_left(LATENCY_EDGES_US, pace)] = len(lot.verdicts)
+    return Sums(
+        verdicts=np.bincount(lot.verdicts, minlength=len(VERDICTS)),
+        numbers=manifest.number_bins.below(lot.numbers),
+        invalid=invalid,
+        texts=[_texts(feature, texts) for feature, texts in zip(manifest.string_features, lot.strings, strict=True)],
+        labels=labels,
+        scores=None if bins is None or lot.score is None else bins.below(np.ascontiguousarray(lot.score)[np.newaxis]),
+        breaches=Counter((breach.name, breach.rule) for breach in lot.breaches),
+        latency=latency,
+    )
 
 
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return `parts` side by side."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+def _texts(feature: Feature, texts: NDArray[np.object_]) -> Counts:
+    if feature.is_category:
+        return feature.category_bins.count(texts)
+    return feature.number_bins.count(lengths_of(texts))

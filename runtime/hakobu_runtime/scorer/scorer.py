@@ -14,7 +14,7 @@ from hakobu_runtime.limits.check import check
 from hakobu_runtime.limits.derive import wanted
 from hakobu_runtime.model import Model
 from hakobu_runtime.rows.columns import block_of
-from hakobu_runtime.scorer.counting import count, lot_of, places
+from hakobu_runtime.scorer.counting import count, places
 from hakobu_runtime.scorer.record import Record
 from hakobu_runtime.scorer.scores import Score, Scored, Scores, refuse_what_is_no_number, scores_of
 from hakobu_runtime.scorer.single import Single
@@ -57,7 +57,7 @@ class Scorer:
             found = places(self.manifest, block, datetime.now(UTC))
             if keeper is not None:
                 keeper.take(scored, found)
-            self._record.add(count(self.manifest, [lot_of(scored, found, perf_counter() - started)]))
+            self._record.add(count(self.manifest, scored, found, perf_counter() - started))
         return scores_of(self.manifest, scored)
 
     def score_one(self, row: Mapping[str, object]) -> Score:

@@ -2,8 +2,7 @@
 
 import struct
 import threading
-from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
@@ -22,7 +21,7 @@ from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.check import LONGEST_TEXT, Checked
 from hakobu_runtime.model import Model, OneRow, Predicted
 from hakobu_runtime.rows.cells import plain_text
-from hakobu_runtime.scorer.counting import count, lot_of, places
+from hakobu_runtime.scorer.counting import count, places
 from hakobu_runtime.scorer.record import ENOUGH, Record
 from hakobu_runtime.scorer.scores import Score, Scored
 
@@ -58,13 +57,18 @@ class Single:
         self._time = manifest.time.column if manifest.time and by_row else None
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Any, ...]] = deque()
-        """Rows that wait to be counted. Threads append without a lock, which would take longer than the appending."""
+        self._waiting: list[Any] = []
+        """Rows that wait to be counted, `_width` places each: what was packed, the row's time, the class's code, the
+        value, the seconds, then the texts, the probabilities and the ids. Threads extend it by a row at once without a
+        lock, which would take longer; and with no tuple a row, which Python would look through for garbage.
+        """
         self._told = False
         """Whether the record knows that rows wait, since they were last taken."""
         self._record = record
         self._keeper = record.keeper if record is not None else None
         self._ids = self._keeper.columns if self._keeper is not None else ()
+        self._odds = len(self._classes) if manifest.tensors.probabilities else 0
+        self._width = 5 + len(texts) + self._odds + len(self._ids)
 
     @staticmethod
     def fits(manifest: Manifest) -> bool:
@@ -74,6 +78,10 @@ class Single:
 
     def score(self, row: Mapping[str, object]) -> Score | None:
         """Return the score of `row`; None when any of its cells is unusual."""
+        record = self._record
+        if record is not None and len(self._waiting) >= (ENOUGH - record.rows) * self._width:
+            # Before this row, and not after the last one: the row that follows finds nothing in the processor's caches.
+            self._tell(record)
         started = perf_counter()
         one = getattr(self._local, "one", None) or self._bind()
         try:
@@ -95,11 +103,11 @@ class Single:
             return None
         if not isfinite(sum(odds) if odds else value):
             return None
-        if self._record is not None:
-            ids = tuple(map(row.get, self._ids)) if self._ids else ()
-            self._waiting.append((packed, texts, time, code, odds, value, perf_counter() - started, ids))
-            if not self._told or len(self._waiting) + self._record.rows >= ENOUGH:
-                self._tell(self._record)
+        if record is not None:
+            ids = map(row.get, self._ids)
+            self._waiting.extend((packed, time, code, value, perf_counter() - started, *texts, *odds, *ids))
+            if not self._told:
+                self._tell(record)
         if not self._classes:
             return Score(float(str(self._values.type(value))), {}, "ok", ())
         # A row gives no odds or one a class, and `strict` takes a third of the time.
@@ -116,45 +124,56 @@ class Single:
     def _tell(self, record: Record) -> None:
         """Let the record know that rows wait."""
         self._told = True
-        record.later(self, now=len(self._waiting) + record.rows >= ENOUGH)
+        record.later(self, now=self.waiting + record.rows >= ENOUGH)
 
     @property
     def waiting(self) -> int:
         """How many rows wait to be counted."""
-        return len(self._waiting)
+        return len(self._waiting) // self._width
 
     def drain(self) -> dict[Window, WindowCounts]:
         """Count all that waits, by window, and return it."""
         with self._lock:
             self._told = False  # first: a row that comes after those that are taken here tells of itself again
-            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if not waiting:
+            taken = self._waiting[: len(self._waiting)]
+            del self._waiting[: len(taken)]
+        if not taken:
             return {}
-        packed, texts, times, codes, odds, values, seconds, ids = zip(*waiting, strict=True)
-        rows = len(waiting)
+        columns = [taken[place :: self._width] for place in range(self._width)]
+        (packed, times, codes, values, seconds), rest = columns[:5], columns[5:]
+        texts, odds, ids = _split(rest, len(self._allowed), self._odds)
+        rows = len(packed)
         numbers = np.frombuffer(b"".join(packed), dtype=self._low.dtype).reshape(rows, len(self._low))
-        strings = np.array(texts, dtype=object).reshape(rows, len(self._allowed))
-        verdicts = np.zeros(rows, dtype=np.uint8)
-        checked = Checked(numbers, strings, verdicts, (), numbers.T, strings.T, {})
-        read = self._texts_of(ids) | ({} if self._time is None else {self._time: np.array(times, dtype=object)})
+        strings = np.array(texts, dtype=object).reshape(len(texts), rows)
+        checked = Checked(numbers, strings.T, np.zeros(rows, dtype=np.uint8), (), numbers.T, strings, {})
         is_class = bool(self._classes)
         predicted = Predicted(
             np.array(codes, dtype=np.int64) if is_class else None,
-            np.array(odds, dtype=np.float32) if is_class and odds[0] else None,
+            np.array(odds, dtype=np.float32).T if odds else None,
             None if is_class else np.array(values, dtype=self._values),
         )
+        read = dict(zip(self._ids, map(_read, ids), strict=True))
+        if self._time is not None:
+            read[self._time] = np.array(times, dtype=object)
         scored = Scored(Block(0, rows, {}, read), checked, predicted)
         found = places(self._manifest, scored.block, datetime.now(UTC))
         if self._keeper is not None:
             self._keeper.take(scored, found)
-        return count(self._manifest, [lot_of(scored, found, sum(seconds))])
+        return count(self._manifest, scored, found, sum(seconds))
 
-    def _texts_of(self, ids: tuple[tuple[object, ...], ...]) -> dict[str, NDArray[np.object_]]:
-        """Return the id columns of the rows whose cells are `ids`, where predictions are kept."""
-        found = {}
-        for place, name in enumerate(self._ids):
-            found[name] = np.array([plain_text(cells[place]) for cells in ids], dtype=object)
-        return found
+
+def _split(columns: list[list[Any]], *widths: int) -> Iterator[list[list[Any]]]:
+    """Yield so many of the columns, so many of the next, and all that are left."""
+    first = 0
+    for width in widths:
+        yield columns[first : first + width]
+        first += width
+    yield columns[first:]
+
+
+def _read(cells: list[Any]) -> NDArray[np.object_]:
+    """Return a column as a reader of files would give it."""
+    return np.array([plain_text(cell) for cell in cells], dtype=object)
 
 
 def _is_plain(feature: Feature) -> bool:
