@@ -11,17 +11,15 @@ import random
 import signal
 import sys
 import time
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hakobu_runtime.bundle import Bundle, open_bundle
-from hakobu_runtime.device import run
+from hakobu_runtime.device import run, scoring
 from hakobu_runtime.device.order import Order
 from hakobu_runtime.device.run import score_file
 from hakobu_runtime.journal import Journal
-from hakobu_runtime.rows.source import open_rows
 from hakobu_runtime.trust import Keyring, Pin, PublicKey
 
 # What a child would import by itself, each time.
@@ -73,7 +71,7 @@ def unbroken(bundle: Bundle, journal: Path, order: Order) -> float:
 def main(job: dict[str, Any]) -> dict[str, int]:
     """Carry out the job; return how many outputs there are, how many kills it took, and how many came midway."""
     run.COMMIT_SECONDS = 0.0
-    vars(run)["open_rows"] = partial(open_rows, block_rows=BLOCK_ROWS)
+    vars(scoring)["BLOCK_ROWS"] = BLOCK_ROWS
     key = PublicKey.from_pem(Path(job["key"]).read_bytes(), job["key"])
     bundle = open_bundle(Path(job["bundle"]), Keyring((Pin(key),)))
     journal, chance = Path(job["journal"]), random.Random(job["seed"])

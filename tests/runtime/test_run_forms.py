@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,14 +17,16 @@ from arro3.io import read_parquet
 
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device import run as run_module
+from hakobu_runtime.device import scoring as scoring_module
 from hakobu_runtime.device.order import STREAM, Order
 from hakobu_runtime.device.part import Part
 from hakobu_runtime.device.run import score_file
+from hakobu_runtime.device.scoring import Scoring
 from hakobu_runtime.device.summary import Summary
 from hakobu_runtime.errors import InputError, UsageError
 from hakobu_runtime.format.tally import ModelName
 from hakobu_runtime.journal import Journal
-from hakobu_runtime.rows.source import Layout, open_rows, open_stream
+from hakobu_runtime.rows.source import BLOCK_ROWS, Layout
 
 ROWS = 4_000
 HEADER = "id,when,load,shifts,hot,line,maker,note\n"
@@ -42,8 +43,7 @@ def table(rows: int, first: int = 0) -> str:
 
 @pytest.fixture(autouse=True)
 def _many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for opening in (open_rows, open_stream):
-        monkeypatch.setattr(run_module, opening.__name__, partial(opening, block_rows=500))
+    monkeypatch.setattr(scoring_module, "BLOCK_ROWS", 500)
 
 
 @pytest.fixture
@@ -51,6 +51,13 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "in.csv"
     path.write_text(table(ROWS))
     return path
+
+
+def test_a_large_model_gets_smaller_blocks(machines: Bundle, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    order = Order(source, source.with_name("out.csv"))
+    large = replace(machines, model=machines.model + bytes(1 << 20))
+    assert Scoring(large, order).block_rows < Scoring(machines, order).block_rows == BLOCK_ROWS
 
 
 def score(bundle: Bundle, folder: Path, order: Order, warned: list[str] | None = None, keep: bool = False) -> Summary:

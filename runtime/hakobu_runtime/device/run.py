@@ -187,9 +187,11 @@ def _open(order: Order, scoring: Scoring) -> Iterator[Rows]:
     if order.source == STREAM:
         if sys.stdin is None:
             raise InputError("stdin is closed: name a file to score")
-        rows = open_stream(sys.stdin.buffer, "stdin", scoring.wanted, layout=order.layout)
+        rows = open_stream(
+            sys.stdin.buffer, "stdin", scoring.wanted, layout=order.layout, block_rows=scoring.block_rows
+        )
     else:
-        rows = open_rows(order.source, scoring.wanted, layout=order.layout)
+        rows = open_rows(order.source, scoring.wanted, layout=order.layout, block_rows=scoring.block_rows)
     with rows:
         yield rows
 

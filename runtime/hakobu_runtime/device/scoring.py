@@ -19,9 +19,14 @@ from hakobu_runtime.format.window import Window
 from hakobu_runtime.limits.breach import Breach
 from hakobu_runtime.rows.columns import block_of
 from hakobu_runtime.rows.growing import Columns, growth_of
+from hakobu_runtime.rows.source import BLOCK_ROWS
 from hakobu_runtime.scorer.counting import Sums, places, sums_of
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.scorer.scores import Scored
+
+_LARGE_MODEL = 1 << 20
+"""Bytes of a model that takes much memory of its own, and most of the time: its blocks had better be small."""
+_SMALL_BLOCK = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Scoring:
         plain = plain if keeper is None else keeper.wanted(plain)
         self.wanted = replace(plain, required=plain.required | carried, carried=carried)
         """What a reader must deliver."""
+        self.block_rows = BLOCK_ROWS if len(bundle.model) <= _LARGE_MODEL else _SMALL_BLOCK
+        """How many rows it had better deliver at once, about."""
         self.growths = (growth_of(order.written), *([growth_of("csv")] if order.problems else []))
         """How each file grows: the scores, and the problems where they are asked for."""
 
