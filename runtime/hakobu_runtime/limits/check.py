@@ -38,6 +38,8 @@ class Checked:
     """Shape (string features, n), before any policy."""
     invalid: Mapping[str, NDArray[np.int64]]
     """For each number feature that has any, the rows whose cell held nothing of its kind."""
+    whole: bool
+    """Whether no number is missing."""
 
     @property
     def scorable(self) -> NDArray[np.bool_]:
@@ -75,6 +77,7 @@ class _Draft:
         self._edits: list[tuple[NDArray[np.int64], int, float]] = []
         self._blanks: list[tuple[NDArray[np.int64], int]] = []
         self._invalid: dict[str, NDArray[np.int64]] = {}
+        self._whole = True
 
     def numbers(self, features: Sequence[Feature], low: NDArray[np.floating], high: NDArray[np.floating]) -> None:
         """Check the number features: one whose every cell is a number of its kind needs nothing but its range."""
@@ -87,6 +90,7 @@ class _Draft:
         for place, values in enumerate(plain):
             if values is None:
                 whole[place] = False
+        self._whole = bool(whole.all())
         below, above = ~(whole & (least >= low)), ~(whole & (most <= high))
         for place in np.flatnonzero(below | above).tolist():
             feature = features[place]
@@ -215,7 +219,16 @@ class _Draft:
             strings[rows, place] = ""
         verdicts = worst(self._breaches, self._block.size)
         breaches = tuple(sorted(self._breaches, key=attrgetter("row")))
-        return Checked(numbers, strings, verdicts, breaches, self._seen_numbers, self._seen_strings, self._invalid)
+        return Checked(
+            numbers,
+            strings,
+            verdicts,
+            breaches,
+            self._seen_numbers,
+            self._seen_strings,
+            self._invalid,
+            self._whole,
+        )
 
 
 def lay_out(columns: Sequence[Numbers | None], into: NDArray[np.floating]) -> None:

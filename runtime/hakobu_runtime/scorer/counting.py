@@ -77,7 +77,9 @@ class _Lot(NamedTuple):
     codes: NDArray[np.int64] | None
     """The classes of the rows that were not rejected, of a classification."""
     score: NDArray[np.floating] | None
-    """The numbers that are watched of these rows, where the model gives any."""
+    """The numbers that are watched of these rows, where the model gives any; each is finite."""
+    whole: bool
+    """Whether no number is missing."""
 
 
 def count(manifest: Manifest, scored: Scored, found: Places, seconds: float) -> dict[Window, WindowCounts]:
@@ -97,6 +99,7 @@ def sums_of(manifest: Manifest, scored: Scored, found: Places, seconds: float) -
         checked.breaches,
         predicted.codes,
         score_of(predicted),
+        checked.whole,
     )
     pace = seconds * 1e6 / max(1, len(checked))
     return {window: _sums(manifest, lot if rows is None else _some(lot, rows), pace) for window, rows in found.items()}
@@ -162,6 +165,7 @@ def _some(lot: _Lot, rows: NDArray[np.int64]) -> _Lot:
         breaches=[breach for breach in lot.breaches if breach.row in places],
         codes=None if lot.codes is None else lot.codes[kept],
         score=None if lot.score is None else lot.score[kept],
+        whole=lot.whole,
     )
 
 
@@ -179,14 +183,19 @@ def _sums(manifest: Manifest, lot: _Lot, pace: float) -> Sums:
     latency[bisect_left(LATENCY_EDGES_US, pace)] = len(lot.verdicts)
     return Sums(
         verdicts=np.bincount(lot.verdicts, minlength=len(VERDICTS)),
-        numbers=manifest.number_bins.below(lot.numbers),
+        numbers=manifest.number_bins.below(lot.numbers, whole=lot.whole),
         invalid=invalid,
         texts=[_texts(feature, texts) for feature, texts in zip(manifest.string_features, lot.strings, strict=True)],
         labels=labels,
-        scores=None if bins is None or lot.score is None else bins.below(np.ascontiguousarray(lot.score)[np.newaxis]),
+        scores=None if bins is None or lot.score is None else bins.below(_row(lot.score), whole=True),
         breaches=Counter((breach.name, breach.rule) for breach in lot.breaches),
         latency=latency,
     )
+
+
+def _row(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return `values`, shape (n,), as shape (1, n)."""
+    return np.ascontiguousarray(values)[np.newaxis]
 
 
 def _texts(feature: Feature, texts: NDArray[np.object_]) -> Counts:

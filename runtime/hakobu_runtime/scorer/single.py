@@ -145,7 +145,7 @@ class Single:
         rows = len(packed)
         numbers = np.frombuffer(b"".join(packed), dtype=self._low.dtype).reshape(rows, len(self._low))
         strings = np.array(texts, dtype=object).reshape(len(texts), rows)
-        checked = Checked(numbers, strings.T, np.zeros(rows, dtype=np.uint8), (), numbers.T, strings, {})
+        checked = Checked(numbers, strings.T, np.zeros(rows, dtype=np.uint8), (), numbers.T, strings, {}, whole=True)
         is_class = bool(self._classes)
         predicted = Predicted(
             np.array(codes, dtype=np.int64) if is_class else None,
