@@ -8,6 +8,7 @@ is installed. Nothing is asserted: a shared machine proves no time.
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from scoring_places import MIXED, Place, table_path
 from scoring_process import Median, busy_core, interleaved, median, run
-from scoring_tables import File, One, Result, machine, print_result
+from scoring_tables import Cold, File, One, Result, machine, print_result
 
 HERE = Path(__file__).parent
 PEERS = ["scikit-learn", "onnxruntime"]
@@ -62,11 +63,16 @@ def _floor(said: str, name: str, whole: Median) -> float:
     return whole.wall if name == "floor-imports" else float(json.loads(said)["seconds"])
 
 
-def cold_starts(place: Place, source: Path, repeat: int) -> dict[str, Median]:
-    """Time whole processes that score one row."""
+def cold_starts(place: Place, source: Path, repeat: int) -> dict[str, Cold]:
+    """Time processes that score one row."""
     engines = ["cold-ours", "cold-scikit-learn", *(["cold-mlflow"] if place.mlflow.exists() else [])]
     runs = interleaved(commands_for(place, source, engines), max(repeat, 5))
-    return {name.removeprefix("cold-"): median(found) for name, found in runs.items()}
+    return {
+        name.removeprefix("cold-"): Cold(
+            statistics.median(json.loads(one.said)["seconds"] for one in found), median(found)
+        )
+        for name, found in runs.items()
+    }
 
 
 def measure(folder: Path, rows: int, repeat: int, models: Sequence[str], *, long: bool) -> Result:

@@ -1,7 +1,8 @@
 """Whole processes to hold ours against: `python tests/bench/scoring_peers.py ENGINE MODEL_FOLDER IN.csv OUT.csv`.
 
 The peers do nothing but read, predict and write: no check, no verdict, no count. The floors are the single parts of
-that work, each done alone; they print their own seconds, without the interpreter and the imports, as JSON.
+that work, each done alone; they print their own seconds, without the interpreter and the imports, as JSON. So do the
+cold starts, from the import to the first score.
 """
 
 import json
@@ -129,27 +130,33 @@ def floor_write(place: Place, source: Path, target: Path) -> float:
     return perf_counter() - started
 
 
-def cold_ours(place: Place, source: Path, target: Path) -> None:
-    """From nothing to one row's score."""
+def cold_ours(place: Place, source: Path, target: Path) -> float:
+    """From the import to one row's score."""
+    started = perf_counter()
     from hakobu_runtime import load
 
     load(place.bundle, trust=place.key).score_one(_row())
+    return perf_counter() - started
 
 
-def cold_scikit(place: Place, source: Path, target: Path) -> None:
+def cold_scikit(place: Place, source: Path, target: Path) -> float:
     """The same with pandas and scikit-learn."""
+    started = perf_counter()
     import joblib
     import pandas as pd
 
     joblib.load(place.joblib).predict_proba(pd.DataFrame([_row()]))
+    return perf_counter() - started
 
 
-def cold_mlflow(place: Place, source: Path, target: Path) -> None:
+def cold_mlflow(place: Place, source: Path, target: Path) -> float:
     """The same with MLflow."""
+    started = perf_counter()
     import mlflow.pyfunc
     import pandas as pd
 
     mlflow.pyfunc.load_model(str(place.mlflow)).predict(pd.DataFrame([_row()]))
+    return perf_counter() - started
 
 
 def _row() -> dict[str, float]:

@@ -7,6 +7,7 @@ import pytest
 from hakobu_runtime.device.buffer import Buffer
 from hakobu_runtime.device.load import load
 from hakobu_runtime.device.state import State, open_state
+from hakobu_runtime.errors import StateError
 from hakobu_runtime.journal import Journal
 from hakobu_runtime.scorer.scorer import Scorer
 from hakobu_runtime.trust import Keyring
@@ -40,6 +41,22 @@ def test_at_most_1024_rows_wait_whichever_way_they_went(
             assert done - 1024 <= counted(state) <= done
     scorer.flush()
     assert counted(state) == 2199
+
+
+def test_no_row_is_lost_to_a_journal_that_does_not_take_the_counts_of_those_before(
+    scorer: Scorer, state: State, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Buffer, "SECONDS", 1000)
+    state.journal.mkdir()  # no file can be opened there
+    with caplog.at_level(logging.WARNING, "hakobu_runtime"):
+        verdicts = [scorer.score_one(ORDINARY if done % 3 else STRANGE).verdict for done in range(2100)]
+    assert len(verdicts) == 2100
+    assert caplog.text.count("counts are waiting for the journal") == 2
+    with pytest.raises(StateError, match="cannot be opened"):
+        scorer.flush()
+    state.journal.rmdir()
+    scorer.flush()
+    assert counted(state) == 2100
 
 
 def test_counts_that_the_journal_does_not_take_wait_with_a_warning_and_go_later(

@@ -32,14 +32,14 @@ class Buffer:
         """How many rows have come since they were last handed over, but for those that wait where they were scored."""
         self._sources: set[Source] = set()
         self._timer: threading.Timer | None = None
-        atexit.register(self._try_flush)
+        atexit.register(self._end)
 
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take `counts` in, and hand all over to the journal when enough wait."""
         with self._lock:
             self._take(counts)
             if self.rows + sum(source.waiting for source in self._sources) >= ENOUGH:
-                self._flush()
+                self._try_flush()
             else:
                 self._start()
 
@@ -48,7 +48,7 @@ class Buffer:
         with self._lock:
             self._sources.add(source)
             if now:
-                self._flush()
+                self._try_flush()
             else:
                 self._start()
 
@@ -57,10 +57,14 @@ class Buffer:
         with self._lock:
             self._flush()
 
+    def _end(self) -> None:
+        with self._lock:
+            self._try_flush()
+
     def _try_flush(self) -> None:
-        """Hand all over where no caller could take an error: it is told, and what waits goes with the next rows."""
+        """Hand all over where no caller asked for it, whose row was scored: it is told, and what waits goes later."""
         try:
-            self.flush()
+            self._flush()
         except StateError as error:
             log(f"counts are waiting for the journal: {error}")
 
@@ -78,7 +82,7 @@ class Buffer:
     def _end_second(self) -> None:
         with self._lock:
             self._timer = None
-        self._try_flush()
+            self._try_flush()
 
     def _flush(self) -> None:
         # The timer runs on, for what comes next: ending its thread, and starting another, would be felt by three rows.
