@@ -23,7 +23,7 @@ class Kept(Record):
         for window, found in counts.items():
             self.counts.setdefault(window, WindowCounts()).add(found)
 
-    def later(self, source: Source, *, now: bool) -> None:
+    def later(self, source: Source) -> None:
         self._sources.append(source)
 
     def flush(self) -> None:

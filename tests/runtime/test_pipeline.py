@@ -103,3 +103,20 @@ def test_a_bug_while_reading_comes_out_as_it_is() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(in_order([piece_of(1, 0), Piece(wrong, 0), piece_of(1, 1)], finish, workers=WORKERS))
+
+
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 1), (5, 2)])
+def test_half_of_the_threads_read_at_a_time(workers: int, most: int) -> None:
+    reading: list[int] = []
+    peaks: list[int] = []
+
+    def read(first: int) -> Block:
+        reading.append(first)
+        peaks.append(len(reading))
+        time.sleep(0.005)
+        reading.pop()
+        return Block(first, 1, {"x": np.zeros(1)}, {})
+
+    pieces = [Piece(read, place, lambda: 1) for place in range(20)]
+    assert len(list(in_order(pieces, finish, workers=workers))) == 20
+    assert max(peaks) == most

@@ -25,6 +25,7 @@ class Group(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command and exit."""
         # What is left goes with the process: to search it for garbage first takes a tenth of a short command.
+        atexit.unregister(gc.freeze)  # of a command before, in a program that runs several
         atexit.register(gc.freeze)
         kwargs["standalone_mode"] = False
         name = self.name or "hakobu"

@@ -2,7 +2,8 @@
 
 import atexit
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from hakobu_runtime.bundle import Bundle
 from hakobu_runtime.device.counting import log, open_journal
@@ -28,45 +29,54 @@ class Buffer:
         self.keeper = open_keeper(state, bundle)
         self._lock = threading.Lock()
         self._waiting: dict[Window, WindowCounts] = {}
+        self._unjudged: list[WindowCounts] = []
+        """What the journal has taken, and the probation not yet."""
         self.rows = 0
         """How many rows have come since they were last handed over, but for those that wait where they were scored."""
         self._sources: set[Source] = set()
         self._timer: threading.Timer | None = None
-        atexit.register(self._end)
+        atexit.register(self._try_flush)
 
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take `counts` in, and hand all over to the journal when enough wait."""
         with self._lock:
             self._take(counts)
-            if self.rows + sum(source.waiting for source in self._sources) >= ENOUGH:
-                self._try_flush()
-            else:
-                self._start()
+        self._go_on()
 
-    def later(self, source: Source, *, now: bool) -> None:
-        """Take what `source` drains: `now`, or within a second, and in any case at the exit."""
+    def later(self, source: Source) -> None:
+        """Take what `source` drains: now when enough wait, else within a second, and in any case at the exit."""
         with self._lock:
             self._sources.add(source)
-            if now:
-                self._try_flush()
-            else:
-                self._start()
+        self._go_on()
 
     def flush(self) -> None:
         """Hand all that waits over to the journal."""
         with self._lock:
             self._flush()
 
-    def _end(self) -> None:
-        with self._lock:
-            self._try_flush()
+    def _go_on(self) -> None:
+        """Hand all over when enough wait, else within a second."""
+        with self._telling(), self._lock:
+            if self.rows + sum(source.waiting for source in self._sources) >= ENOUGH:
+                self._flush()
+            else:
+                self._start()
 
     def _try_flush(self) -> None:
-        """Hand all over where no caller asked for it, whose row was scored: it is told, and what waits goes later."""
-        try:
+        """Hand all over."""
+        with self._telling(), self._lock:
             self._flush()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say what cannot be written: the caller wants a score, not this; a later try takes what waits.
+
+        Around the lock, and not within: whoever hears it may score.
+        """
+        try:
+            yield
         except StateError as error:
-            log(f"counts are waiting for the journal: {error}")
+            log(f"{'counts are waiting for the journal' if self._waiting else 'the probation is not judged'}: {error}")
 
     def _take(self, counts: Mapping[Window, WindowCounts]) -> None:
         for window, found in counts.items():
@@ -82,7 +92,7 @@ class Buffer:
     def _end_second(self) -> None:
         with self._lock:
             self._timer = None
-            self._try_flush()
+        self._try_flush()
 
     def _flush(self) -> None:
         # The timer runs on, for what comes next: ending its thread, and starting another, would be felt by three rows.
@@ -95,5 +105,7 @@ class Buffer:
             with open_journal(self._state) as journal:
                 journal.add(self._model, self._waiting)
             counted, self._waiting = self._waiting, {}
-            if self._trial is not None:
-                self._trial.note(counted.values())
+            self._unjudged += counted.values()
+        if self._trial is not None and self._unjudged:
+            self._trial.note(self._unjudged)
+        self._unjudged = []

@@ -28,7 +28,7 @@ def in_order(
     """
     many = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(many, thread_name_prefix="hakobu") as pool:
-        # Half of the threads read at a time: it takes the most memory, and Python's lock is free for the others.
+        # Half of the threads, or one, read at a time: that takes the most memory, and leaves Python's lock to others.
         line = _Line(pool, finish, skip, Semaphore(max(1, many // 2)))
         try:
             for piece in pieces:

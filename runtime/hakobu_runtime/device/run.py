@@ -155,7 +155,7 @@ class _Run:
             if window in self._waiting:
                 self._waiting[window].add(sums)
             else:
-                self._waiting[window] = sums
+                self._waiting[window] = sums  # nobody else has any more use for it
         if self._keeper is not None:
             self._keeper.hold(finished.kept)
 

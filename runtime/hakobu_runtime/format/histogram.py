@@ -164,7 +164,8 @@ def _answers(values: NDArray[np.floating], limits: NDArray[np.floating], whole: 
     answers[:, :, size:] = False
     np.less(values[:, np.newaxis], limits[:, :, np.newaxis], out=answers[:, :most, :size])
     if not whole:
-        np.isnan(values, out=answers[:, -1, :size])
+        # Not isnan: numpy 2.4.6 leaves places unwritten where the answers of 16 or more values lie apart.
+        np.not_equal(values, values, out=answers[:, -1, :size])
     lanes = np.add.reduce(answers.view(np.uint64).reshape(rows, kinds, wide, _LANES // 8), axis=3)
     found: Counts = np.add.reduce(lanes.view(np.uint8).reshape(rows, kinds, -1), axis=2, dtype=np.int64)
     return found

@@ -39,7 +39,7 @@ class Checked:
     invalid: Mapping[str, NDArray[np.int64]]
     """For each number feature that has any, the rows whose cell held nothing of its kind."""
     whole: bool
-    """Whether no number is missing."""
+    """Whether it is known that no number is missing."""
 
     @property
     def scorable(self) -> NDArray[np.bool_]:

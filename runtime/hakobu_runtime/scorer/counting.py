@@ -45,7 +45,9 @@ class Sums:
     scores: Counts | None
     """As BinRows counts the numbers that are watched of the outputs, where the model gives any."""
     breaches: Counter[tuple[str, Rule]]
+    """By the name that each has, and its rule."""
     latency: Counts
+    """Over the slots of LATENCY_EDGES_US."""
 
     def add(self, other: "Sums") -> None:
         """Take the rows of `other` in, which were scored by the same model."""
@@ -79,7 +81,7 @@ class _Lot(NamedTuple):
     score: NDArray[np.floating] | None
     """The numbers that are watched of these rows, where the model gives any; each is finite."""
     whole: bool
-    """Whether no number is missing."""
+    """Whether it is known that no number is missing."""
 
 
 def count(manifest: Manifest, scored: Scored, found: Places, seconds: float) -> dict[Window, WindowCounts]:

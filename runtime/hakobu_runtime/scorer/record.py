@@ -51,8 +51,8 @@ class Record(Protocol):
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take the counts of rows that were scored."""
 
-    def later(self, source: Source, *, now: bool) -> None:
-        """Take what `source` drains: `now`, or within a second, and in any case before the program ends."""
+    def later(self, source: Source) -> None:
+        """Take what `source` drains: when enough wait, or within a second, and in any case before the program ends."""
 
     def flush(self) -> None:
         """Put all that was taken, and all that waits to be taken, where it stays."""

@@ -124,7 +124,7 @@ class Single:
     def _tell(self, record: Record) -> None:
         """Let the record know that rows wait."""
         self._told = True
-        record.later(self, now=self.waiting + record.rows >= ENOUGH)
+        record.later(self)
 
     @property
     def waiting(self) -> int:
