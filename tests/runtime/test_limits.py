@@ -232,6 +232,15 @@ def test_what_clip_gives_the_model_always_lies_in_the_range(cells: list[float]) 
     assert len(present) == sum(not np.isnan(cell) for cell in cells)
 
 
+@given(st.lists(st.floats(width=32), min_size=1, max_size=20))
+def test_it_is_known_that_no_number_is_missing_where_each_is_finite_and_nowhere_else(cells: list[float]) -> None:
+    feature = number()
+    block = Block(0, len(cells), {feature.column: np.array(cells, dtype=np.float64)}, {})
+    checked = check(block, promise(feature))
+    assert checked.whole == bool(np.isfinite(cells).all())
+    assert not (checked.whole and np.isnan(checked.seen_numbers).any())
+
+
 @given(
     st.sampled_from(Policy),
     st.sampled_from(Missing),
