@@ -2,8 +2,9 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -67,6 +68,21 @@ def test_no_row_is_lost_to_a_journal_that_does_not_take_the_counts_of_those_befo
     state.journal.rmdir()
     scorer.flush()
     assert counted(state) == 2100
+
+
+def test_what_the_journal_does_not_take_at_the_end_is_said_to_be_lost(
+    tiny_box: Path, keyring: Keyring, state: State, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Buffer, "SECONDS", 1000)
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr(buffer_module, "atexit", SimpleNamespace(register=at_exit.append))
+    scorer = load(tiny_box, trust=keyring, state=state.root)
+    for _ in range(5):
+        scorer.score_one(ORDINARY)
+    state.journal.mkdir()  # no file can be opened there
+    with caplog.at_level(logging.WARNING, "hakobu_runtime"):
+        at_exit[0]()
+    assert "the program ends, and with it the counts of 5 rows: " in caplog.text
 
 
 def test_whoever_hears_of_a_journal_that_takes_no_counts_may_score(

@@ -35,7 +35,7 @@ class Buffer:
         """How many rows have come since they were last handed over, but for those that wait where they were scored."""
         self._sources: set[Source] = set()
         self._timer: threading.Timer | None = None
-        atexit.register(self._try_flush)
+        atexit.register(self._end)
 
     def add(self, counts: Mapping[Window, WindowCounts]) -> None:
         """Take `counts` in, and hand all over to the journal when enough wait."""
@@ -77,6 +77,14 @@ class Buffer:
             yield
         except StateError as error:
             log(f"{'counts are waiting for the journal' if self._waiting else 'the probation is not judged'}: {error}")
+
+    def _end(self) -> None:
+        """Hand all over for the last time."""
+        try:
+            self.flush()
+        except StateError as error:
+            lost = sum(found.rows for found in self._waiting.values())
+            log(f"the program ends, and with it the counts of {lost:,} rows: {error}")
 
     def _take(self, counts: Mapping[Window, WindowCounts]) -> None:
         for window, found in counts.items():
